@@ -1,0 +1,72 @@
+/**
+ * What the CLI hands to the Sentry and the Gofer at the fork: plain data, complete, with every
+ * descriptor already open and every other one closed. Both mains run in a forked child of the CLI
+ * (one thread, no event loop) and leave only through the addon's `exit`.
+ *
+ * Boot of a sandbox:
+ *  1. CLI: state directory, control listener, cgroup; forks the Gofer, then the Sentry.
+ *  2. Child: setsid, cgroup, namespaces, descriptors; then sentryMain / goferMain.
+ *  3. Sentry: sends one `hello` frame on `connectionFd` when its kernel stands.
+ *  4. CLI: prestart and createRuntime hooks, then the request `create` on the same connection.
+ *  5. `start`, now or by another CLI process through `listenerFd`.
+ * The Sentry ends by itself with the root container's exit status (128 + signal) when the root
+ * container has ended and every reply about it is sent, or with status 1 when `connectionFd`
+ * closes before `create` succeeded.
+ */
+
+export type PlatformName = 'ptrace';
+export type NetworkName = 'none';
+/** Writable layer: none, over the root only, or over the root and every gofer mount. */
+export type OverlayScope = 'none' | 'root' | 'all';
+/** exclusive: nobody else writes the root file system, so it may be cached without limit. */
+export type FileAccess = 'exclusive' | 'shared';
+
+export interface BootConfig {
+  readonly sandboxId: string;
+  readonly platform: PlatformName;
+  readonly network: NetworkName;
+  readonly overlay: OverlayScope;
+  readonly fileAccess: FileAccess;
+  /** Listening control socket (SOCK_STREAM, nonblocking). */
+  readonly listenerFd: number;
+  /** The first, already connected control connection: that of the CLI that boots. */
+  readonly connectionFd: number;
+  /** Where debug messages and strace lines go; -1: nowhere. */
+  readonly debugLogFd: number;
+  readonly debug: boolean;
+  readonly strace: boolean;
+  /** Only these system calls are logged; empty: all. */
+  readonly straceSyscalls: readonly string[];
+  /** Bytes of a buffer that strace shows. */
+  readonly straceLogSize: number;
+  /** Bound on the sandbox's memory that sysinfo and /proc/meminfo tell, bytes; 0: the host's. */
+  readonly totalMemoryBytes: number;
+  /** CPUs the guest sees. */
+  readonly cpuCount: number;
+}
+
+/** The frame by which a Sentry says that it is up. */
+export interface Hello {
+  readonly hello: 'sentry';
+}
+
+export interface GoferMount {
+  /** Host path, absolute, existing; or a descriptor's path. */
+  readonly source: string;
+  readonly readonly: boolean;
+  /** The Gofer's end of this mount's 9P connection. */
+  readonly fd: number;
+}
+
+export interface GoferConfig {
+  /** [0] is the container's root file system. */
+  readonly mounts: readonly GoferMount[];
+  /** Namespaces were not to be had: serve without them and report which layers are missing. */
+  readonly rootless: boolean;
+  readonly debugLogFd: number;
+}
+
+/** sentry/main.ts exports this. */
+export type SentryMain = (config: BootConfig) => never;
+/** gofer/main.ts exports this. */
+export type GoferMain = (config: GoferConfig) => never;
