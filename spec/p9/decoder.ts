@@ -1,0 +1,164 @@
+/**
+ * Reads 9P values out of a message from a peer that is not trusted. Never throws: reading past the
+ * end, or a value out of its bounds, is sticky and leaves `ok` false; from then on every read gives
+ * zero or nothing.
+ */
+import { MAX_NAME_LENGTH, MAX_TEXT_LENGTH, MAX_WALK_ELEMENTS } from './constants.ts';
+import { ATTR_SIZE, QID_SIZE } from './encoder.ts';
+import type { P9Attr, Qid } from './messages.ts';
+
+const NO_BYTES = new Uint8Array(0);
+const SLASH = 0x2f;
+
+export class Decoder {
+  readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private limit: number;
+  pos = 0;
+  ok = true;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.limit = bytes.byteLength;
+  }
+
+  /** Reads on from `pos` up to `limit`. */
+  reset(pos: number, limit: number): void {
+    this.pos = pos;
+    this.limit = Math.min(limit, this.bytes.byteLength);
+    this.ok = pos <= this.limit;
+  }
+
+  get remaining(): number {
+    return this.limit - this.pos;
+  }
+
+  /** Whether everything was read, without a fault and without anything left over. */
+  get complete(): boolean {
+    return this.ok && this.pos === this.limit;
+  }
+
+  private take(n: number): number {
+    const at = this.pos;
+    if (!this.ok || n > this.limit - at) {
+      this.ok = false;
+      return -1;
+    }
+    this.pos = at + n;
+    return at;
+  }
+
+  u8(): number {
+    const at = this.take(1);
+    return at < 0 ? 0 : this.view.getUint8(at);
+  }
+
+  u16(): number {
+    const at = this.take(2);
+    return at < 0 ? 0 : this.view.getUint16(at, true);
+  }
+
+  u32(): number {
+    const at = this.take(4);
+    return at < 0 ? 0 : this.view.getUint32(at, true);
+  }
+
+  u64(): number {
+    const at = this.take(8);
+    if (at < 0) return 0;
+    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 2 ** 32;
+  }
+
+  i64(): number {
+    const at = this.take(8);
+    if (at < 0) return 0;
+    return this.view.getUint32(at, true) + this.view.getInt32(at + 4, true) * 2 ** 32;
+  }
+
+  /** A byte string of at most `max` bytes without NUL and, where `slash` is false, without '/'. */
+  private string(max: number, slash: boolean): string {
+    const length = this.u16();
+    if (length > max) this.ok = false;
+    const at = this.take(length);
+    if (at < 0) return '';
+    let s = '';
+    for (let i = at; i < at + length; i++) {
+      const c = this.view.getUint8(i);
+      if (c === 0 || (c === SLASH && !slash)) this.ok = false;
+      s += String.fromCharCode(c);
+    }
+    return this.ok ? s : '';
+  }
+
+  text(): string {
+    return this.string(MAX_TEXT_LENGTH, true);
+  }
+
+  name(): string {
+    const s = this.string(MAX_NAME_LENGTH, false);
+    if (s === '') this.ok = false;
+    return s;
+  }
+
+  xattrName(): string {
+    return this.string(MAX_NAME_LENGTH, true);
+  }
+
+  qid(): Qid {
+    return { type: this.u8(), version: this.u32(), path: this.u64() };
+  }
+
+  names(): string[] {
+    return this.list(3, () => this.name());
+  }
+
+  qids(): Qid[] {
+    return this.list(QID_SIZE, () => this.qid());
+  }
+
+  attrs(): P9Attr[] {
+    return this.list(ATTR_SIZE, () => this.attr());
+  }
+
+  /** count[2] and that many items of at least `size` bytes each. */
+  private list<T>(size: number, item: () => T): T[] {
+    const count = this.u16();
+    if (count > MAX_WALK_ELEMENTS || count * size > this.remaining) this.ok = false;
+    const items: T[] = [];
+    for (let i = 0; i < count && this.ok; i++) items.push(item());
+    return this.ok ? items : [];
+  }
+
+  attr(): P9Attr {
+    return {
+      valid: this.u64(),
+      qid: this.qid(),
+      mode: this.u32(),
+      uid: this.u32(),
+      gid: this.u32(),
+      nlink: this.u64(),
+      rdev: this.u64(),
+      size: this.u64(),
+      blksize: this.u64(),
+      blocks: this.u64(),
+      atimeSec: this.i64(),
+      atimeNsec: this.u64(),
+      mtimeSec: this.i64(),
+      mtimeNsec: this.u64(),
+      ctimeSec: this.i64(),
+      ctimeNsec: this.u64(),
+      btimeSec: this.i64(),
+      btimeNsec: this.u64(),
+      gen: this.u64(),
+      dataVersion: this.u64(),
+    };
+  }
+
+  /** A view of the message: copy it before the buffer is reused. */
+  data(): Uint8Array {
+    const length = this.u32();
+    const at = this.take(length);
+    return at < 0 ? NO_BYTES : this.bytes.subarray(at, at + length);
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Writes 9P values into a buffer of fixed size. Overflow is sticky: writing past the end writes
+ * nothing more and leaves `ok` false, so callers check once, at the end.
+ */
+import { MAX_NAME_LENGTH, MAX_TEXT_LENGTH, MAX_WALK_ELEMENTS } from './constants.ts';
+import type { P9Attr, Qid } from './messages.ts';
+
+export const QID_SIZE = 13;
+/** valid[8] qid[13] mode[4] uid[4] gid[4] and fifteen u64. */
+export const ATTR_SIZE = 8 + QID_SIZE + 4 + 4 + 4 + 15 * 8;
+
+export class Encoder {
+  readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private limit: number;
+  pos = 0;
+  ok = true;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.limit = bytes.byteLength;
+  }
+
+  /** Starts again at `pos`; nothing may be written at or beyond `limit`. */
+  reset(pos = 0, limit = this.bytes.byteLength): void {
+    this.pos = pos;
+    this.limit = Math.min(limit, this.bytes.byteLength);
+    this.ok = pos <= this.limit;
+  }
+
+  /** Bytes left before the limit. */
+  get room(): number {
+    return this.limit - this.pos;
+  }
+
+  /** Reserves `n` bytes: their position, or -1 after an overflow. */
+  private take(n: number): number {
+    const at = this.pos;
+    if (!this.ok || n > this.limit - at) {
+      this.ok = false;
+      return -1;
+    }
+    this.pos = at + n;
+    return at;
+  }
+
+  u8(v: number): void {
+    const at = this.take(1);
+    if (at >= 0) this.bytes[at] = v;
+  }
+
+  u16(v: number): void {
+    const at = this.take(2);
+    if (at >= 0) this.view.setUint16(at, v, true);
+  }
+
+  u32(v: number): void {
+    const at = this.take(4);
+    if (at >= 0) this.view.setUint32(at, v, true);
+  }
+
+  /** Takes safe integers; negative ones are stored in two's complement (i64 is the same). */
+  u64(v: number): void {
+    const at = this.take(8);
+    if (at < 0) return;
+    this.view.setUint32(at, v % 2 ** 32, true);
+    this.view.setUint32(at + 4, Math.floor(v / 2 ** 32), true);
+  }
+
+  /** Overwrites a u32 written earlier. */
+  patchU32(at: number, v: number): void {
+    if (this.ok) this.view.setUint32(at, v, true);
+  }
+
+  /** A byte string: length[2] and its bytes. */
+  string(s: string, max: number): void {
+    if (s.length > max) this.ok = false;
+    const at = this.take(2 + s.length);
+    if (at < 0) return;
+    this.view.setUint16(at, s.length, true);
+    for (let i = 0; i < s.length; i++) this.bytes[at + 2 + i] = s.charCodeAt(i);
+  }
+
+  text(s: string): void {
+    this.string(s, MAX_TEXT_LENGTH);
+  }
+
+  name(s: string): void {
+    this.string(s, MAX_NAME_LENGTH);
+  }
+
+  xattrName(s: string): void {
+    this.string(s, MAX_NAME_LENGTH);
+  }
+
+  qid(q: Qid): void {
+    this.u8(q.type);
+    this.u32(q.version);
+    this.u64(q.path);
+  }
+
+  names(list: readonly string[]): void {
+    if (list.length > MAX_WALK_ELEMENTS) this.ok = false;
+    this.u16(list.length);
+    for (const s of list) this.name(s);
+  }
+
+  qids(list: readonly Qid[]): void {
+    this.u16(list.length);
+    for (const q of list) this.qid(q);
+  }
+
+  attr(a: P9Attr): void {
+    if (this.room < ATTR_SIZE) {
+      this.ok = false;
+      return;
+    }
+    this.u64(a.valid);
+    this.qid(a.qid);
+    this.u32(a.mode);
+    this.u32(a.uid);
+    this.u32(a.gid);
+    this.u64(a.nlink);
+    this.u64(a.rdev);
+    this.u64(a.size);
+    this.u64(a.blksize);
+    this.u64(a.blocks);
+    this.u64(a.atimeSec);
+    this.u64(a.atimeNsec);
+    this.u64(a.mtimeSec);
+    this.u64(a.mtimeNsec);
+    this.u64(a.ctimeSec);
+    this.u64(a.ctimeNsec);
+    this.u64(a.btimeSec);
+    this.u64(a.btimeNsec);
+    this.u64(a.gen);
+    this.u64(a.dataVersion);
+  }
+
+  attrs(list: readonly P9Attr[]): void {
+    this.u16(list.length);
+    for (const a of list) this.attr(a);
+  }
+
+  data(src: Uint8Array): void {
+    this.u32(src.length);
+    const at = this.take(src.length);
+    if (at >= 0) this.bytes.set(src, at);
+  }
+}
