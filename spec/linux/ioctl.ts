@@ -1,0 +1,167 @@
+/**
+ * ioctl(2) requests that user programs make: ioctl_tty(2), FION*, files, block devices,
+ * interfaces.
+ */
+
+/** Terminals and descriptors. */
+export const TCGETS = 0x5401;
+export const TCSETS = 0x5402;
+export const TCSETSW = 0x5403;
+export const TCSETSF = 0x5404;
+export const TCGETA = 0x5405;
+export const TCSETA = 0x5406;
+export const TCSETAW = 0x5407;
+export const TCSETAF = 0x5408;
+export const TCSBRK = 0x5409;
+export const TCXONC = 0x540a;
+export const TCFLSH = 0x540b;
+export const TIOCEXCL = 0x540c;
+export const TIOCNXCL = 0x540d;
+export const TIOCSCTTY = 0x540e;
+export const TIOCGPGRP = 0x540f;
+export const TIOCSPGRP = 0x5410;
+export const TIOCOUTQ = 0x5411;
+export const TIOCSTI = 0x5412;
+export const TIOCGWINSZ = 0x5413;
+export const TIOCSWINSZ = 0x5414;
+export const TIOCMGET = 0x5415;
+export const TIOCMBIS = 0x5416;
+export const TIOCMBIC = 0x5417;
+export const TIOCMSET = 0x5418;
+export const TIOCGSOFTCAR = 0x5419;
+export const TIOCSSOFTCAR = 0x541a;
+export const FIONREAD = 0x541b;
+export const TIOCINQ = 0x541b;
+export const TIOCLINUX = 0x541c;
+export const TIOCCONS = 0x541d;
+export const TIOCGSERIAL = 0x541e;
+export const TIOCSSERIAL = 0x541f;
+export const TIOCPKT = 0x5420;
+export const FIONBIO = 0x5421;
+export const TIOCNOTTY = 0x5422;
+export const TIOCSETD = 0x5423;
+export const TIOCGETD = 0x5424;
+export const TCSBRKP = 0x5425;
+export const TIOCSBRK = 0x5427;
+export const TIOCCBRK = 0x5428;
+export const TIOCGSID = 0x5429;
+export const TCGETX = 0x5432;
+export const TCSETX = 0x5433;
+export const TCSETXF = 0x5434;
+export const TCSETXW = 0x5435;
+export const TIOCVHANGUP = 0x5437;
+export const TIOCGPTPEER = 0x5441;
+export const FIONCLEX = 0x5450;
+export const FIOCLEX = 0x5451;
+export const FIOASYNC = 0x5452;
+export const TIOCMIWAIT = 0x545c;
+export const TIOCGICOUNT = 0x545d;
+export const FIOQSIZE = 0x5460;
+export const TIOCSPTLCK = 0x40045431;
+export const TIOCSIG = 0x40045436;
+export const TCSETS2 = 0x402c542b;
+export const TCSETSW2 = 0x402c542c;
+export const TCSETSF2 = 0x402c542d;
+export const TIOCGPTN = 0x80045430;
+export const TIOCGDEV = 0x80045432;
+export const TIOCGPKT = 0x80045438;
+export const TIOCGPTLCK = 0x80045439;
+export const TIOCGEXCL = 0x80045440;
+export const TCGETS2 = 0x802c542a;
+
+/** tcflush(3) and tcflow(3) arguments. */
+export const TCOOFF = 0;
+export const TCOON = 1;
+export const TCIOFF = 2;
+export const TCION = 3;
+export const TCIFLUSH = 0;
+export const TCOFLUSH = 1;
+export const TCIOFLUSH = 2;
+
+/** Packet mode, ioctl_tty(2). */
+export const TIOCPKT_DATA = 0;
+export const TIOCPKT_FLUSHREAD = 1;
+export const TIOCPKT_FLUSHWRITE = 2;
+export const TIOCPKT_STOP = 4;
+export const TIOCPKT_START = 8;
+export const TIOCPKT_NOSTOP = 16;
+export const TIOCPKT_DOSTOP = 32;
+export const TIOCPKT_IOCTL = 64;
+
+/** Modem lines. */
+export const TIOCM_LE = 0x1;
+export const TIOCM_DTR = 0x2;
+export const TIOCM_RTS = 0x4;
+export const TIOCM_ST = 0x8;
+export const TIOCM_SR = 0x10;
+export const TIOCM_CTS = 0x20;
+export const TIOCM_CAR = 0x40;
+export const TIOCM_CD = 0x40;
+export const TIOCM_RI = 0x80;
+export const TIOCM_RNG = 0x80;
+export const TIOCM_DSR = 0x100;
+
+/** Files and block devices. */
+export const FIBMAP = 0x1;
+export const FIGETBSZ = 0x2;
+export const BLKROGET = 0x125e;
+export const BLKRRPART = 0x125f;
+export const BLKGETSIZE = 0x1260;
+export const BLKFLSBUF = 0x1261;
+export const BLKSSZGET = 0x1268;
+export const BLKDISCARD = 0x1277;
+export const BLKPBSZGET = 0x127b;
+export const FICLONE = 0x40049409;
+export const FS_IOC_SETFLAGS = 0x40086602;
+export const FS_IOC_SETVERSION = 0x40087602;
+export const FS_IOC_FSSETXATTR = 0x401c5820;
+export const FICLONERANGE = 0x4020940d;
+export const BLKBSZGET = 0x80081270;
+export const BLKGETSIZE64 = 0x80081272;
+export const FS_IOC_GETFLAGS = 0x80086601;
+export const FS_IOC_GETVERSION = 0x80087601;
+export const FS_IOC_FSGETXATTR = 0x801c581f;
+export const FIFREEZE = 0xc0045877;
+export const FITHAW = 0xc0045878;
+export const FITRIM = 0xc0185879;
+export const FIDEDUPERANGE = 0xc0189436;
+export const FS_IOC_FIEMAP = 0xc020660b;
+
+/** Sockets and interfaces. */
+export const SIOCSPGRP = 0x8902;
+export const SIOCGPGRP = 0x8904;
+export const SIOCATMARK = 0x8905;
+export const SIOCGSTAMP = 0x8906;
+export const SIOCGSTAMP_OLD = 0x8906;
+export const SIOCGSTAMPNS = 0x8907;
+export const SIOCGSTAMPNS_OLD = 0x8907;
+export const SIOCGIFNAME = 0x8910;
+export const SIOCGIFCONF = 0x8912;
+export const SIOCGIFFLAGS = 0x8913;
+export const SIOCSIFFLAGS = 0x8914;
+export const SIOCGIFADDR = 0x8915;
+export const SIOCSIFADDR = 0x8916;
+export const SIOCGIFDSTADDR = 0x8917;
+export const SIOCGIFBRDADDR = 0x8919;
+export const SIOCSIFBRDADDR = 0x891a;
+export const SIOCGIFNETMASK = 0x891b;
+export const SIOCSIFNETMASK = 0x891c;
+export const SIOCGIFMETRIC = 0x891d;
+export const SIOCGIFMTU = 0x8921;
+export const SIOCSIFMTU = 0x8922;
+export const SIOCSIFNAME = 0x8923;
+export const SIOCGIFHWADDR = 0x8927;
+export const SIOCGIFINDEX = 0x8933;
+export const SIOCGIFCOUNT = 0x8938;
+export const SIOCGIFTXQLEN = 0x8942;
+export const SIOCETHTOOL = 0x8946;
+export const SIOCGIFMAP = 0x8970;
+
+/** /dev/random, namespaces. */
+export const RNDGETENTCNT = 0x80045200;
+export const RNDADDENTROPY = 0x40085203;
+export const RNDADDTOENTCNT = 0x40045201;
+export const NS_GET_USERNS = 0xb701;
+export const NS_GET_PARENT = 0xb702;
+export const NS_GET_NSTYPE = 0xb703;
+export const NS_GET_OWNER_UID = 0xb704;
