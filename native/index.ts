@@ -1,0 +1,88 @@
+/**
+ * The addon, loaded: the few functions everything that touches the host is made of.
+ *
+ * Sealed into the executable the addon is an asset; dlopen(3) wants a file, so it is written to an
+ * unnamed one (O_TMPFILE). In development it is build/runsc.node.
+ */
+
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { getRawAsset, isSea } from 'node:sea';
+import { fileURLToPath } from 'node:url';
+
+/** What a raw system call takes: a number, memory whose address is passed, or null. */
+export type SyscallArgument = number | ArrayBufferView | ArrayBuffer | null;
+
+export interface Addon {
+  /** One raw host system call; its result, or -errno. */
+  syscall(nr: number, ...args: SyscallArgument[]): number;
+  /** The address of an array's first byte. Stable: asking moves small arrays off V8's heap. */
+  addressOf(memory: ArrayBufferView | ArrayBuffer): number;
+  /** A host clock in nanoseconds. */
+  clockNs(clockId: number): number;
+  monotonicNs(): number;
+  /** Maps a file shared and whole, up to 1 TiB, or -errno. */
+  mapFile(fd: number, length: number): ArrayBuffer | number;
+  /** Zeroed pages that children made by fork share, or -errno. */
+  mapPages(length: number): ArrayBuffer | number;
+  /** fork(2) of this whole Node process: 0 in the child, its pid in the parent, or -errno. */
+  fork(): number;
+  /** _exit(2). */
+  exit(status: number): never;
+  getpid(): number;
+}
+
+/** O_TMPFILE of open(2), with the O_DIRECTORY bit it contains; Node does not name it. */
+const O_TMPFILE = 0o20200000;
+
+function dlopen(path: string): Addon {
+  const module = { exports: {} as Addon };
+  process.dlopen(module, path);
+  return module.exports;
+}
+
+function openUnnamed(folder: string): number {
+  try {
+    return openSync(folder, O_TMPFILE | constants.O_RDWR, 0o700);
+  } catch {
+    const path = `${folder}/runsc-${process.pid}-${Math.random().toString(36).slice(2)}.node`;
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o700);
+    unlinkSync(path);
+    return fd;
+  }
+}
+
+/** A folder may be missing, read-only or mounted noexec: the first that works is used. */
+function loadSealed(): Addon {
+  const image = new Uint8Array(getRawAsset('runsc.node'));
+  let last: unknown;
+  for (const folder of ['/dev/shm', '/run', tmpdir(), '/var/tmp', process.cwd()]) {
+    let fd = -1;
+    try {
+      fd = openUnnamed(folder);
+      for (let done = 0; done < image.length; ) done += writeSync(fd, image, done);
+      return dlopen(`/proc/self/fd/${fd}`);
+    } catch (error) {
+      last = error;
+    } finally {
+      if (fd >= 0) closeSync(fd);
+    }
+  }
+  throw new Error(`cannot load the native part: no folder for it is writable: ${last}`);
+}
+
+const addon: Addon = isSea()
+  ? loadSealed()
+  : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
+
+export const {
+  syscall,
+  addressOf,
+  clockNs,
+  monotonicNs,
+  mapFile,
+  mapPages,
+  fork,
+  exit,
+  getpid,
+}: Addon = addon;

@@ -1,0 +1,69 @@
+// fork(): a second Node process out of this one, see fork(2).
+//
+// Sound only in a process with one thread (node --single-threaded --v8-pool-size=0
+// --disable-sigusr1) and nothing pending on libuv's thread pool. V8 marks its own mappings
+// MADV_DONTFORK; they are unmarked first, or the child would crash at its first step. The child
+// must leave through exit(), never through Node's own exit, and must ask getpid() of the host:
+// process.pid stays the parent's.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cstdio>
+
+#include "addon.h"
+
+namespace runsc {
+namespace {
+
+// Lets a fork inherit every mapping. Special mappings (vvar) refuse, and need not be asked.
+void UnmarkMappings() {
+  FILE* maps = fopen("/proc/self/maps", "re");
+  if (maps == nullptr) return;
+  char* line = nullptr;
+  size_t capacity = 0;
+  while (getline(&line, &capacity, maps) > 0) {
+    unsigned long start = 0;
+    unsigned long end = 0;
+    if (sscanf(line, "%lx-%lx", &start, &end) != 2) continue;
+    madvise(reinterpret_cast<void*>(start), end - start, MADV_DOFORK);
+  }
+  free(line);
+  fclose(maps);
+}
+
+napi_value Fork(napi_env env, napi_callback_info) {
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return MakeNumber(env, -EINVAL);
+  UnmarkMappings();
+  pid_t pid = fork();
+  if (pid < 0) return MakeNumber(env, -errno);
+  if (pid == 0) uv_loop_fork(loop);
+  return MakeNumber(env, pid);
+}
+
+// exit(status): leaves at once, without running anybody's exit handlers.
+napi_value Exit(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  size_t argc = 1;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  _exit(static_cast<int>(IntArg(env, argv[0])));
+}
+
+napi_value GetPid(napi_env env, napi_callback_info) {
+  return MakeNumber(env, static_cast<double>(syscall(SYS_getpid)));
+}
+
+}  // namespace
+
+void ExportFork(Napi::Env env, Napi::Object exports) {
+  Export(env, exports, "fork", Fork);
+  Export(env, exports, "exit", Exit);
+  Export(env, exports, "getpid", GetPid);
+}
+
+}  // namespace runsc

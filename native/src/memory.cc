@@ -1,0 +1,52 @@
+// Host memory as ArrayBuffers: the MemoryFile's window and pages shared with other processes.
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "addon.h"
+
+namespace runsc {
+
+napi_value WrapMemory(napi_env env, void* address, size_t length) {
+  napi_value buffer = nullptr;
+  auto keep = [](napi_env, void*, void*) {};
+  napi_status status = napi_create_external_arraybuffer(env, address, length, keep, nullptr, &buffer);
+  return status == napi_ok ? buffer : MakeNumber(env, -ENOMEM);
+}
+
+namespace {
+
+// mapFile(fd, length): the file, mapped shared and whole, as one ArrayBuffer, or -errno.
+napi_value MapFile(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  size_t argc = 2;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  int fd = static_cast<int>(IntArg(env, argv[0]));
+  auto length = static_cast<size_t>(IntArg(env, argv[1]));
+  void* address =
+      mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (address == MAP_FAILED) return MakeNumber(env, -errno);
+  return WrapMemory(env, address, length);
+}
+
+// V8 reaches the same memory through ordinary loads, so a page the host cannot supply (a full
+// memory cgroup, a truncated file) raises SIGBUS here. safeCopy goes through the kernel instead.
+napi_value MapPages(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  size_t argc = 1;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  auto length = static_cast<size_t>(IntArg(env, argv[0]));
+  void* address =
+      mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) return MakeNumber(env, -errno);
+  return WrapMemory(env, address, length);
+}
+
+}  // namespace
+
+void ExportMemory(Napi::Env env, Napi::Object exports) {
+  Export(env, exports, "mapFile", MapFile);
+  Export(env, exports, "mapPages", MapPages);
+}
+
+}  // namespace runsc
