@@ -54,7 +54,8 @@ demo: dist/runsc
 	test/demo.sh
 
 test: dist/runsc
-	$(NODE) test/run.mjs
+	test/packages.sh
+	$(NODE) test/run.ts
 
 check: $(MODULES)
 	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.json
@@ -63,7 +64,8 @@ check: $(MODULES)
 	$(NODE) node_modules/vitest/vitest.mjs run test/tidy.test.ts
 
 bench: dist/runsc
-	$(NODE) test/bench/run.mjs
+	test/packages.sh
+	$(NODE) test/bench/run.ts
 
 clean:
 	rm -rf build/*.mjs build/*.map build/*.json build/*.node build/*.stamp build/*.list build/node build/guest dist

@@ -1,0 +1,50 @@
+/**
+ * Runs the test suites and ends with one line: `N passed, N failed, N skipped`.
+ *
+ *   run.ts [--runtime=NAME] [--filter=TEXT] [--jobs=N] [SUITE...]
+ *
+ * Suites: unit guest fuzz conformance terminal docker (default: all). With --runtime=native, runc,
+ * crun or debian the harness tests itself against another implementation. VERBOSE=1 names what passes.
+ */
+import { parseArgs } from 'node:util';
+import { runGuest } from './guest/guest.ts';
+import { Tally } from './harness/tally.ts';
+import { runUnit } from './unit.ts';
+
+type Suite = (runtime: string, filter: string) => Promise<Tally>;
+
+const SUITES: Readonly<Record<string, Suite>> = {
+  unit: (_, filter) => runUnit(filter),
+  guest: runGuest,
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runtime: { type: 'string', default: 'ours' },
+    filter: { type: 'string', default: '' },
+  },
+});
+
+const total = new Tally('all');
+const chosen = positionals.length > 0 ? positionals : Object.keys(SUITES);
+for (const name of chosen) {
+  const suite = SUITES[name];
+  if (!suite) throw new Error(`unknown suite ${name}: ${Object.keys(SUITES).join(', ')}`);
+  const started = performance.now();
+  let tally: Tally;
+  try {
+    tally = await suite(values.runtime, values.filter);
+  } catch (error) {
+    tally = new Tally(name);
+    tally.fail(
+      '(the harness)',
+      error instanceof Error ? (error.stack ?? error.message) : `${error}`,
+    );
+  }
+  console.log(`${name}: ${tally}, ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  total.add(tally);
+}
+if (total.failures.length > 0) console.log(`\nFailed:\n  ${total.failures.join('\n  ')}`);
+console.log(`\n${total}`);
+process.exitCode = total.failed > 0 ? 1 : 0;
