@@ -37,7 +37,9 @@ function run(command, args) {
 async function build() {
   mkdirSync(objectFolder, { recursive: true });
   const names = readdirSync(sourceFolder);
-  const headers = names.filter((name) => name.endsWith('.h')).map((name) => join(sourceFolder, name));
+  const headers = names
+    .filter((name) => name.endsWith('.h'))
+    .map((name) => join(sourceFolder, name));
   const headerTime = Math.max(modified(fileURLToPath(import.meta.url)), ...headers.map(modified));
   const units = names
     .filter((name) => name.endsWith('.cc'))

@@ -1,0 +1,169 @@
+/**
+ * Host sockets: socketpair(2), unix(7) addresses, descriptors by SCM_RIGHTS, poll(2).
+ * Results are >= 0 or -errno; flags are those of spec/linux/socket.ts.
+ */
+
+import { EINVAL, ENAMETOOLONG } from '../spec/linux/errno.ts';
+import { AF_UNIX, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET } from '../spec/linux/socket.ts';
+import * as nr from '../spec/linux/syscall_numbers.ts';
+import { type Path, result, resultU64, setResult64 } from './bytes.ts';
+import { addressOf, syscall } from './index.ts';
+
+/** The most descriptors the host passes in one message: SCM_MAX_FD. */
+export const MAX_FDS = 253;
+
+/** Both ends, or -errno. */
+export function socketpair(type: number, domain = AF_UNIX): [number, number] | number {
+  const status = syscall(nr.SYS_socketpair, domain, type, 0, result.address);
+  return status < 0 ? status : [result.i32[0] as number, result.i32[1] as number];
+}
+
+export function socket(domain: number, type: number, protocol = 0): number {
+  return syscall(nr.SYS_socket, domain, type, protocol);
+}
+
+/** Lays a sockaddr_un in `result`; its length, or -errno. A leading NUL makes it abstract. */
+function layUnixAddress(path: Path): number {
+  if (path.length === 0) return -EINVAL;
+  if (path.length > 107) return -ENAMETOOLONG;
+  result.u16[0] = AF_UNIX;
+  for (let i = 0; i < path.length; i++) {
+    result.bytes[2 + i] = typeof path === 'string' ? path.charCodeAt(i) : (path[i] as number);
+  }
+  result.bytes[2 + path.length] = 0;
+  const abstract = result.bytes[2] === 0;
+  return 2 + path.length + (abstract ? 0 : 1);
+}
+
+/** Binds to a unix path of at most 107 bytes (go through /proc/self/fd/N for longer ones). */
+export function bindUnix(fd: number, path: Path): number {
+  const length = layUnixAddress(path);
+  return length < 0 ? length : syscall(nr.SYS_bind, fd, result.address, length);
+}
+
+export function connectUnix(fd: number, path: Path): number {
+  const length = layUnixAddress(path);
+  return length < 0 ? length : syscall(nr.SYS_connect, fd, result.address, length);
+}
+
+export function listen(fd: number, backlog: number): number {
+  return syscall(nr.SYS_listen, fd, backlog);
+}
+
+export function accept(fd: number, flags: number): number {
+  return syscall(nr.SYS_accept4, fd, null, null, flags);
+}
+
+export function shutdown(fd: number, how: number): number {
+  return syscall(nr.SYS_shutdown, fd, how);
+}
+
+export function send(fd: number, from: Uint8Array, flags = 0): number {
+  return syscall(nr.SYS_sendto, fd, from, from.length, flags, null, 0);
+}
+
+export function recv(fd: number, into: Uint8Array, flags = 0): number {
+  return syscall(nr.SYS_recvfrom, fd, into, into.length, flags, null, null);
+}
+
+export function setsockoptInt(fd: number, level: number, name: number, value: number): number {
+  result.i32[0] = value;
+  return syscall(nr.SYS_setsockopt, fd, level, name, result.address, 4);
+}
+
+/** SO_PEERCRED of unix(7), or -errno. */
+export function peerCredentials(
+  fd: number,
+): { readonly pid: number; readonly uid: number; readonly gid: number } | number {
+  result.u32[4] = 12;
+  const SO_PEERCRED = 17;
+  const { address, i32, u32 } = result;
+  const status = syscall(nr.SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, address, address + 16);
+  if (status < 0) return status;
+  return { pid: i32[0] as number, uid: u32[1] as number, gid: u32[2] as number };
+}
+
+// struct msghdr at 0, struct iovec at 64, control at 128: all within `result`.
+const IOVEC = 64;
+const CONTROL = 128;
+const CONTROL_BYTES = 16 + 4 * MAX_FDS + 4;
+
+function layMessage(buffer: Uint8Array, controlLength: number): void {
+  setResult64(0, 0);
+  setResult64(8, 0);
+  setResult64(16, result.address + IOVEC);
+  setResult64(24, 1);
+  setResult64(32, controlLength === 0 ? 0 : result.address + CONTROL);
+  setResult64(40, controlLength);
+  setResult64(48, 0);
+  setResult64(IOVEC, buffer.length === 0 ? 0 : addressOf(buffer));
+  setResult64(IOVEC + 8, buffer.length);
+}
+
+/** sendmsg(2) with descriptors in one SCM_RIGHTS; at least one byte must go with them. */
+export function sendWithFds(
+  fd: number,
+  from: Uint8Array,
+  fds: readonly number[],
+  flags = 0,
+): number {
+  if (fds.length > MAX_FDS) return -EINVAL;
+  layMessage(from, fds.length === 0 ? 0 : 16 + ((fds.length * 4 + 7) & ~7));
+  if (fds.length > 0) {
+    setResult64(CONTROL, 16 + fds.length * 4);
+    result.i32[(CONTROL + 8) >> 2] = SOL_SOCKET;
+    result.i32[(CONTROL + 12) >> 2] = SCM_RIGHTS;
+    for (let i = 0; i < fds.length; i++) result.i32[((CONTROL + 16) >> 2) + i] = fds[i] as number;
+  }
+  return syscall(nr.SYS_sendmsg, fd, result.address, flags);
+}
+
+/** What recvWithFds got: `length` bytes (0: the peer is gone), descriptors and MSG_* flags. */
+export interface Received {
+  readonly length: number;
+  readonly fds: number[];
+  /** MSG_TRUNC, MSG_CTRUNC. */
+  readonly flags: number;
+}
+
+/** recvmsg(2). Descriptors arrive with FD_CLOEXEC; the caller owns them all. */
+export function recvWithFds(fd: number, into: Uint8Array, flags = 0): Received | number {
+  layMessage(into, CONTROL_BYTES);
+  const length = syscall(nr.SYS_recvmsg, fd, result.address, flags | MSG_CMSG_CLOEXEC);
+  if (length < 0) return length;
+  const fds: number[] = [];
+  const end = CONTROL + Math.min(resultU64(40), CONTROL_BYTES);
+  for (let at = CONTROL; at + 16 <= end; ) {
+    const size = resultU64(at);
+    if (size < 16 || at + size > end) break;
+    const level = result.i32[(at + 8) >> 2];
+    const type = result.i32[(at + 12) >> 2];
+    if (level === SOL_SOCKET && type === SCM_RIGHTS) {
+      for (let i = at + 16; i + 4 <= at + size; i += 4) fds.push(result.i32[i >> 2] as number);
+    }
+    at += (size + 7) & ~7;
+  }
+  return { length, fds, flags: result.u32[12] as number };
+}
+
+/** One descriptor of poll(2): `revents` is filled in. */
+export interface PollFd {
+  readonly fd: number;
+  readonly events: number;
+  revents: number;
+}
+
+/** poll(2): how many are ready, or -errno. `timeoutMs` -1 waits without end. */
+export function poll(fds: readonly PollFd[], timeoutMs: number): number {
+  if (fds.length * 8 > result.bytes.length) return -EINVAL;
+  for (let i = 0; i < fds.length; i++) {
+    const { fd, events } = fds[i] as PollFd;
+    result.i32[i * 2] = fd;
+    result.u32[i * 2 + 1] = events & 0xffff;
+  }
+  const ready = syscall(nr.SYS_poll, result.address, fds.length, timeoutMs);
+  for (let i = 0; i < fds.length; i++) {
+    (fds[i] as PollFd).revents = ready > 0 ? (result.u16[i * 4 + 3] as number) : 0;
+  }
+  return ready;
+}
