@@ -9,7 +9,7 @@
  *   itself when there are no names). When it stops early, `ecode` says why, the attributes say how
  *   far it came, and `newfid` stays unbound.
  * - Treaddirplus lists a directory fid that need not be open, with attributes, without "." and "..".
- *   `offset` is 0 or the number of entries received so far. `eof` is 1 when nothing follows.
+ *   `offset` is 0 or the `next` of the reply before; a `next` of 0 says that the list is complete.
  *   Its data is a sequence of records: attr, type[1], name[s].
  * - Tsetowner: 9P2000.L's creating messages carry a gid, but the uid is that of the attach. Here one
  *   connection serves all users, so the uid of what is created from now on is a message of its own.
@@ -174,7 +174,7 @@ export const MESSAGES = {
   Twalkgetattr: [128, { fid: 'u32', newfid: 'u32', names: 'names' }],
   Rwalkgetattr: [129, { ecode: 'u32', attrs: 'attrs' }],
   Treaddirplus: [130, { fid: 'u32', offset: 'u64', count: 'u32' }],
-  Rreaddirplus: [131, { eof: 'u8', data: 'data' }],
+  Rreaddirplus: [131, { next: 'u64', data: 'data' }],
   Tsetowner: [132, { uid: 'u32' }],
   Rsetowner: [133, {}],
 } as const satisfies Record<string, readonly [number, Record<string, FieldType>]>;

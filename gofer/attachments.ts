@@ -1,0 +1,102 @@
+/**
+ * The sockets a gofer serves, and the one place where it sleeps: a poll(2) loop over all of them.
+ * No client can hold up another: sends never wait, and a client that does not read its replies is
+ * not read either (Connection bounds what is queued).
+ */
+import * as fs from '../native/fs.ts';
+import * as socket from '../native/socket.ts';
+import { EAGAIN, EINTR } from '../spec/linux/errno.ts';
+import { F_DUPFD_CLOEXEC } from '../spec/linux/fcntl.ts';
+import { POLLIN, POLLOUT } from '../spec/linux/poll.ts';
+import { MSG_DONTWAIT, MSG_NOSIGNAL } from '../spec/linux/socket.ts';
+import { LocalTree } from './localfs/local_tree.ts';
+import { Connection } from './server/connection.ts';
+
+export interface AttachmentOptions {
+  /** An O_PATH descriptor of the tree's root (a directory, or one file); taken over. */
+  readonly rootFd: number;
+  /** A connected stream socket; taken over. */
+  readonly socketFd: number;
+  readonly readonly: boolean;
+  readonly maxFids: number;
+}
+
+interface Attachment {
+  readonly poll: socket.PollFd & { events: number };
+  readonly tree: LocalTree;
+  readonly connection: Connection;
+}
+
+export class Attachments {
+  private list: Attachment[] = [];
+
+  get count(): number {
+    return this.list.length;
+  }
+
+  /** Serves one more tree on one more socket: 0 or -errno (then the descriptors are closed). */
+  add(options: AttachmentOptions): number {
+    const { rootFd, socketFd, readonly, maxFids } = options;
+    const tree = LocalTree.serving(rootFd);
+    if (typeof tree === 'number') {
+      fs.close(socketFd);
+      return tree;
+    }
+    const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    const connection = new Connection({ backend: tree, readonly, maxFids, dup });
+    this.list.push({ poll: { fd: socketFd, events: POLLIN, revents: 0 }, tree, connection });
+    return 0;
+  }
+
+  /** Serves until every client is gone. */
+  run(): void {
+    while (this.list.length > 0) this.step(-1);
+  }
+
+  /** Waits for at most `timeoutMs` (-1: without end) and handles what arrived. */
+  step(timeoutMs: number): void {
+    for (const a of this.list) {
+      const input = a.connection.space.length > 0 ? POLLIN : 0;
+      a.poll.events = input | (a.connection.output === null ? 0 : POLLOUT);
+    }
+    const ready = socket.poll(
+      this.list.map((a) => a.poll),
+      timeoutMs,
+    );
+    if (ready <= 0) return;
+    const gone = this.list.filter((a) => a.poll.revents !== 0 && !transfer(a));
+    if (gone.length === 0) return;
+    this.list = this.list.filter((a) => !gone.includes(a));
+    for (const a of gone) close(a);
+  }
+}
+
+/** Reads, handles and answers what one socket is ready for. False when the session is over. */
+function transfer({ poll, connection }: Attachment): boolean {
+  const { space } = connection;
+  if (space.length > 0) {
+    const n = socket.recv(poll.fd, space, MSG_DONTWAIT);
+    if (n === 0 || (n < 0 && n !== -EAGAIN && n !== -EINTR)) return false;
+    if (n > 0) connection.received(n);
+  }
+  for (;;) {
+    const output = connection.output;
+    if (output === null) break;
+    const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    const { bytes, fd } = output;
+    const n =
+      fd < 0 ? socket.send(poll.fd, bytes, flags) : socket.sendWithFds(poll.fd, bytes, [fd], flags);
+    if (n === -EAGAIN || n === -EINTR) break;
+    if (n < 0) return false;
+    const done = connection.sent(n);
+    if (done >= 0) fs.close(done);
+  }
+  // A client that broke the framing still gets the answers to what it said before.
+  return !connection.broken;
+}
+
+function close({ poll, tree, connection }: Attachment): void {
+  for (const fd of connection.close()) fs.close(fd);
+  tree.release();
+  fs.close(poll.fd);
+}

@@ -1,0 +1,158 @@
+/**
+ * Shuts the gofer in: a file tree of its own that holds only what it serves, few capabilities, no
+ * other descriptors. Layers the host refuses are named in the result, the rest still stands.
+ *
+ *   /root, /mounts/1 ...   what is served, bind-mounted (read-only where it must be)
+ *   /proc/self/fd          our own descriptors: how Linux reopens an O_PATH descriptor
+ */
+import * as fs from '../native/fs.ts';
+import * as process from '../native/process.ts';
+import { fstat, procPath } from '../native/stat.ts';
+import type { GoferMount } from '../spec/control/boot.ts';
+import * as capability from '../spec/linux/capability.ts';
+import { EINVAL } from '../spec/linux/errno.ts';
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_PATH, O_WRONLY } from '../spec/linux/fcntl.ts';
+import * as mnt from '../spec/linux/mount.ts';
+import { PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS } from '../spec/linux/prctl.ts';
+import { CLONE_NEWNS } from '../spec/linux/sched.ts';
+import { S_IFDIR, S_IFMT } from '../spec/linux/stat.ts';
+
+/** Directories of the host that one of them surely has: the new root is mounted on the first. */
+const PLACES = ['/tmp', '/run', '/mnt', '/var', '/dev', '/etc'];
+const AT_RECURSIVE = 0x8000;
+
+/** What serving files of any owner takes, and nothing else. */
+const KEPT_CAPABILITIES = [
+  capability.CAP_CHOWN,
+  capability.CAP_DAC_OVERRIDE,
+  capability.CAP_DAC_READ_SEARCH,
+  capability.CAP_FOWNER,
+  capability.CAP_FSETID,
+  capability.CAP_MKNOD,
+];
+const LAST_CAPABILITY = 63;
+
+export interface Confined {
+  /** O_PATH descriptors of the trees, in the order of the mounts; -errno where one is not there. */
+  readonly roots: readonly number[];
+  /** Layers that could not be put in place, each with the errno. */
+  readonly missing: string[];
+}
+
+function openRoot(path: string): number {
+  return fs.open(path, O_PATH | O_CLOEXEC);
+}
+
+/** Enters the file tree described above. The descriptors are opened inside it. */
+export function enterTree(mounts: readonly GoferMount[]): Confined {
+  const outside = mounts.map((m) => openRoot(m.source));
+  const error = buildTree(mounts, outside);
+  if (error < 0) {
+    return { roots: outside, missing: [`own file tree (errno ${-error})`] };
+  }
+  for (const fd of outside) if (fd >= 0) fs.close(fd);
+  return { roots: outside.map((fd, i) => (fd < 0 ? fd : openRoot(placeOf(i)))), missing: [] };
+}
+
+function placeOf(index: number): string {
+  return index === 0 ? '/root' : `/mounts/${index}`;
+}
+
+/** Makes the tree and changes into it: 0, or -errno with the process still outside. */
+function buildTree(mounts: readonly GoferMount[], sources: readonly number[]): number {
+  let error = process.unshare(CLONE_NEWNS);
+  if (error < 0) return error;
+  error = process.mount(null, '/', null, mnt.MS_REC | mnt.MS_PRIVATE, null);
+  if (error < 0) return error;
+  const flags = mnt.MS_NOSUID | mnt.MS_NODEV | mnt.MS_NOEXEC;
+  const base = PLACES.find(
+    (p) => process.mount('tmpfs', p, 'tmpfs', flags, 'mode=755,size=1m') >= 0,
+  );
+  if (base === undefined) return -EINVAL;
+  error = fillTree(base, mounts, sources);
+  if (error === 0) error = process.chdir(base);
+  if (error === 0) error = changeRoot();
+  if (error < 0) {
+    process.umount2(base, mnt.MNT_DETACH);
+    return error;
+  }
+  process.mount(null, '/', null, mnt.MS_REMOUNT | mnt.MS_RDONLY | flags, 'mode=755,size=1m');
+  return 0;
+}
+
+function fillTree(base: string, mounts: readonly GoferMount[], sources: readonly number[]): number {
+  for (const directory of ['/proc', '/proc/self', '/proc/self/fd', '/mounts']) {
+    const error = fs.mkdirat(AT_FDCWD, base + directory, 0o755);
+    if (error < 0) return error;
+  }
+  const own = process.mount('/proc/self/fd', `${base}/proc/self/fd`, null, mnt.MS_BIND, null);
+  if (own < 0) return own;
+  for (let i = 0; i < mounts.length; i++) {
+    if (sources[i]! < 0) continue;
+    const error = bindTree(sources[i]!, base + placeOf(i), mounts[i]!.readonly);
+    if (error < 0) return error;
+  }
+  return 0;
+}
+
+function bindTree(source: number, place: string, readonly: boolean): number {
+  const s = fstat(source);
+  if (typeof s === 'number') return s;
+  if ((s.mode & S_IFMT) === S_IFDIR) {
+    const error = fs.mkdirat(AT_FDCWD, place, 0o755);
+    if (error < 0) return error;
+  } else {
+    const fd = fs.open(place, O_CREAT | O_WRONLY | O_CLOEXEC, 0o600);
+    if (fd < 0) return fd;
+    fs.close(fd);
+  }
+  const error = process.mount(procPath(source), place, null, mnt.MS_BIND | mnt.MS_REC, null);
+  if (error < 0) return error;
+  // Not noexec: programs are mapped executable from donated descriptors.
+  const attributes =
+    mnt.MOUNT_ATTR_NODEV | mnt.MOUNT_ATTR_NOSUID | (readonly ? mnt.MOUNT_ATTR_RDONLY : 0);
+  if (process.mountSetattr(AT_FDCWD, place, AT_RECURSIVE, attributes, 0) === 0) return 0;
+  // Before Linux 5.12: only the top mount. The server refuses writes below on its own.
+  if (!readonly) return 0;
+  const flags = mnt.MS_REMOUNT | mnt.MS_BIND | mnt.MS_RDONLY | mnt.MS_NODEV | mnt.MS_NOSUID;
+  return process.mount(null, place, null, flags, null);
+}
+
+/** The working directory becomes the root, and the old root disappears. */
+function changeRoot(): number {
+  if (process.pivotRoot('.', '.') === 0) {
+    process.umount2('.', mnt.MNT_DETACH);
+    return process.chdir('/');
+  }
+  // On an initramfs, or already in a chroot: the old tree stays, but out of reach by any name.
+  const moved = process.mount('.', '/', null, mnt.MS_MOVE, null);
+  const error = process.chroot('.');
+  if (error < 0) return moved < 0 ? moved : error;
+  return process.chdir('/');
+}
+
+/** Keeps only the capabilities of a file server; none can come back. Names what was refused. */
+export function dropPrivileges(): string[] {
+  const missing: string[] = [];
+  for (let cap = 0; cap <= LAST_CAPABILITY; cap++) {
+    if (!KEPT_CAPABILITIES.includes(cap)) process.prctl(PR_CAPBSET_DROP, cap);
+  }
+  if (process.prctl(PR_SET_NO_NEW_PRIVS, 1) < 0) missing.push('no_new_privs');
+  let wanted = 0;
+  for (const cap of KEPT_CAPABILITIES) wanted += 2 ** cap;
+  const held = process.capget();
+  const low = typeof held === 'number' ? 0 : (held.permitted[0] & wanted) >>> 0;
+  const error = process.capset({ effective: [low, 0], permitted: [low, 0], inheritable: [0, 0] });
+  if (error < 0) missing.push(`capabilities (errno ${-error})`);
+  return missing;
+}
+
+/** Closes every descriptor above standard error that is not in `keep`. */
+export function closeAllBut(keep: readonly number[]): void {
+  let next = 3;
+  for (const fd of [...keep].filter((f) => f >= 3).sort((a, b) => a - b)) {
+    if (fd > next) fs.closeRange(next, fd - 1);
+    next = fd + 1;
+  }
+  fs.closeRange(next, 2 ** 32 - 1);
+}

@@ -1,0 +1,80 @@
+/**
+ * Qids out of host inodes. qid.path must be unique per file and is a Number here, so device and
+ * inode (64 bits each) are folded: the low 44 bits of the inode number stay, and each combination of
+ * a device with the inode's upper 20 bits gets a small index above them.
+ *
+ * Few such combinations occur in one tree (file systems that use high bits, such as overlayfs with
+ * xino, put a small layer number there). Past MAX_INDEX, numbers may repeat: then two files could be
+ * taken for hard links of each other, nothing worse.
+ */
+import type { Stat } from '../../native/stat.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT } from '../../spec/linux/stat.ts';
+import { GETATTR_BASIC, GETATTR_BTIME, QTDIR, QTFILE, QTSYMLINK } from '../../spec/p9/constants.ts';
+import type { P9Attr, Qid } from '../../spec/p9/messages.ts';
+
+const LOW_BITS = 44;
+const MAX_INDEX = 2 ** (53 - LOW_BITS) - 1;
+const DT_DIR = 4;
+const DT_LNK = 10;
+
+export class InodeNumbers {
+  private readonly indices = new Map<string, number>();
+
+  path(devMajor: number, devMinor: number, inoLow: number, inoHigh: number): number {
+    const upper = inoHigh >>> (LOW_BITS - 32);
+    const key = `${devMajor}:${devMinor}:${upper}`;
+    let index = this.indices.get(key);
+    if (index === undefined) {
+      index = Math.min(this.indices.size, MAX_INDEX);
+      if (index < MAX_INDEX) this.indices.set(key, index);
+    }
+    const high = inoHigh & (2 ** (LOW_BITS - 32) - 1);
+    return index * 2 ** LOW_BITS + high * 2 ** 32 + inoLow;
+  }
+
+  qid(s: Stat): Qid {
+    const path = this.path(s.devMajor, s.devMinor, s.inoLow, s.inoHigh);
+    return { type: qidType(s.mode), version: (s.ctimeSec ^ s.ctimeNsec) >>> 0, path };
+  }
+
+  attr(s: Stat): P9Attr {
+    return {
+      valid: GETATTR_BASIC | GETATTR_BTIME,
+      qid: this.qid(s),
+      mode: s.mode,
+      uid: s.uid,
+      gid: s.gid,
+      nlink: s.nlink,
+      rdev: deviceNumber(s.rdevMajor, s.rdevMinor),
+      size: s.size,
+      blksize: s.blksize,
+      blocks: s.blocks,
+      atimeSec: s.atimeSec,
+      atimeNsec: s.atimeNsec,
+      mtimeSec: s.mtimeSec,
+      mtimeNsec: s.mtimeNsec,
+      ctimeSec: s.ctimeSec,
+      ctimeNsec: s.ctimeNsec,
+      btimeSec: s.btimeSec,
+      btimeNsec: s.btimeNsec,
+      gen: 0,
+      dataVersion: 0,
+    };
+  }
+}
+
+/** makedev(3), whole: the minor's upper bits lie above the 12 bits of the major. */
+function deviceNumber(major: number, minor: number): number {
+  return (minor & 0xff) + (major & 0xfff) * 2 ** 8 + (minor >>> 8) * 2 ** 20;
+}
+
+export function qidType(mode: number): number {
+  if ((mode & S_IFMT) === S_IFDIR) return QTDIR;
+  return (mode & S_IFMT) === S_IFLNK ? QTSYMLINK : QTFILE;
+}
+
+/** The same from a directory entry's DT_* type. */
+export function qidTypeOfEntry(type: number): number {
+  if (type === DT_DIR) return QTDIR;
+  return type === DT_LNK ? QTSYMLINK : QTFILE;
+}

@@ -1,0 +1,323 @@
+/**
+ * A host file behind a fid: an O_PATH descriptor, never a path.
+ *
+ * Everything is done relative to descriptors and one component at a time, so nothing outside the
+ * tree can be named: no "..", no "/", and no symbolic link is ever followed (the Sentry resolves
+ * them). Calls that Linux offers only by path go through /proc/self/fd/N of our own descriptor.
+ */
+import * as fs from '../../native/fs.ts';
+import * as stat from '../../native/stat.ts';
+import { EEXIST, EINVAL, ENOENT, ENOSYS } from '../../spec/linux/errno.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from '../../spec/linux/fcntl.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, UTIME_NOW, UTIME_OMIT } from '../../spec/linux/stat.ts';
+import * as p9 from '../../spec/p9/constants.ts';
+import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
+import type { CreatedFile, FileNode, FileStatfs, OpenNode, Owner } from '../server/backend.ts';
+import { openError } from '../server/file_requests.ts';
+import type { InodeNumbers } from './inode_numbers.ts';
+import { OpenLocalDirectory, OpenLocalFile } from './open_local_file.ts';
+
+const RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+/** Open flags that a client may choose; their 9P values are the host's. */
+const OPEN_FLAGS =
+  p9.P9_ACCMODE | p9.P9_TRUNC | p9.P9_APPEND | p9.P9_DSYNC | p9.P9_SYNC | p9.P9_NOATIME;
+const NSEC_PER_SEC = 1e9;
+
+/** A descriptor with several owners: fids of one file, and files that know their directory by it. */
+export class SharedFd {
+  readonly fd: number;
+  private refs = 1;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  acquire(): SharedFd {
+    this.refs++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.refs === 0) fs.close(this.fd);
+  }
+}
+
+/** One component below `directory`, opened without following anything. */
+function openBeneath(directory: number, name: string, flags: number, mode: number): number {
+  const how = flags | O_NOFOLLOW | O_CLOEXEC;
+  const fd = fs.openat2(directory, name, how, mode, RESOLVE);
+  // Before Linux 5.6. With O_NOFOLLOW a single component cannot lead out of its directory either.
+  return fd === -ENOSYS ? fs.openat(directory, name, how, mode) : fd;
+}
+
+export class LocalFile implements FileNode {
+  readonly qid: Qid;
+  readonly fileType: number;
+  private readonly self: SharedFd;
+  private readonly numbers: InodeNumbers;
+  /** Where it was found, for Tremove and Trename; null for the root. */
+  private directory: SharedFd | null;
+  private name: string;
+
+  private constructor(
+    self: SharedFd,
+    directory: SharedFd | null,
+    name: string,
+    numbers: InodeNumbers,
+    qid: Qid,
+    fileType: number,
+  ) {
+    this.self = self;
+    this.directory = directory;
+    this.name = name;
+    this.numbers = numbers;
+    this.qid = qid;
+    this.fileType = fileType;
+  }
+
+  /** The file that O_PATH descriptor `fd` (taken over, closed on failure) refers to. */
+  static of(
+    fd: number,
+    directory: SharedFd | null,
+    name: string,
+    numbers: InodeNumbers,
+  ): LocalFile | number {
+    const s = stat.fstat(fd);
+    if (typeof s === 'number') {
+      fs.close(fd);
+      return s;
+    }
+    directory?.acquire();
+    const self = new SharedFd(fd);
+    return new LocalFile(self, directory, name, numbers, numbers.qid(s), s.mode & S_IFMT);
+  }
+
+  private get fd(): number {
+    return this.self.fd;
+  }
+
+  clone(): LocalFile {
+    this.directory?.acquire();
+    const { self, directory, name, numbers, qid, fileType } = this;
+    return new LocalFile(self.acquire(), directory, name, numbers, qid, fileType);
+  }
+
+  release(): void {
+    this.self.release();
+    this.directory?.release();
+  }
+
+  walk(name: string): LocalFile | number {
+    const fd = openBeneath(this.fd, name, O_PATH, 0);
+    return fd < 0 ? fd : LocalFile.of(fd, this.self, name, this.numbers);
+  }
+
+  getattr(): P9Attr | number {
+    const s = stat.fstat(this.fd);
+    return typeof s === 'number' ? s : this.numbers.attr(s);
+  }
+
+  setattr(c: Fields<'Tsetattr'>): number {
+    const { valid } = c;
+    let result = 0;
+    if ((valid & p9.SETATTR_SIZE) !== 0) result = this.truncate(c.size);
+    if (result === 0 && (valid & (p9.SETATTR_UID | p9.SETATTR_GID)) !== 0) {
+      const uid = (valid & p9.SETATTR_UID) !== 0 ? c.uid : -1;
+      const gid = (valid & p9.SETATTR_GID) !== 0 ? c.gid : -1;
+      result = stat.fchown(this.fd, uid, gid);
+    }
+    // After chown, which takes set-user-ID bits away.
+    if (result === 0 && (valid & p9.SETATTR_MODE) !== 0) {
+      result = stat.fchmodPath(this.fd, c.mode & 0o7777);
+    }
+    if (result === 0 && (valid & (p9.SETATTR_ATIME | p9.SETATTR_MTIME)) !== 0) {
+      result = this.setTimes(c);
+    }
+    return result;
+  }
+
+  private truncate(size: number): number {
+    if (this.fileType !== S_IFREG || size > Number.MAX_SAFE_INTEGER) return -EINVAL;
+    const fd = fs.open(stat.procPath(this.fd), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return fd;
+    const result = fs.ftruncate(fd, size);
+    fs.close(fd);
+    return result;
+  }
+
+  private setTimes(c: Fields<'Tsetattr'>): number {
+    if (c.atimeNsec >= NSEC_PER_SEC || c.mtimeNsec >= NSEC_PER_SEC) return -EINVAL;
+    const nsec = (change: number, explicit: number, value: number): number => {
+      if ((c.valid & change) === 0) return UTIME_OMIT;
+      return (c.valid & explicit) === 0 ? UTIME_NOW : value;
+    };
+    return stat.utimensat(
+      this.fd,
+      '',
+      c.atimeSec,
+      nsec(p9.SETATTR_ATIME, p9.SETATTR_ATIME_SET, c.atimeNsec),
+      c.mtimeSec,
+      nsec(p9.SETATTR_MTIME, p9.SETATTR_MTIME_SET, c.mtimeNsec),
+      AT_EMPTY_PATH,
+    );
+  }
+
+  open(flags: number): OpenNode | number {
+    const refused = openError(this.fileType);
+    if (refused < 0) return refused;
+    if (this.fileType === S_IFDIR) {
+      const fd = fs.openat(this.fd, '.', O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      return fd < 0 ? fd : new OpenLocalDirectory(fd, this.numbers);
+    }
+    const how = (flags & OPEN_FLAGS) | O_CLOEXEC;
+    const fd = fs.open(stat.procPath(this.fd), how);
+    return fd < 0 ? fd : new OpenLocalFile(fd);
+  }
+
+  create(name: string, flags: number, mode: number, owner: Owner): CreatedFile | number {
+    const how = (flags & OPEN_FLAGS) | O_CREAT | O_EXCL;
+    const fd = openBeneath(this.fd, name, how, mode);
+    if (fd === -EEXIST && (flags & p9.P9_EXCL) === 0) return this.openExisting(name, flags);
+    if (fd < 0) return fd;
+    const path = fs.open(stat.procPath(fd), O_PATH | O_CLOEXEC);
+    const node = path < 0 ? path : LocalFile.of(path, this.self, name, this.numbers);
+    const result = typeof node === 'number' ? node : node.own(mode, owner);
+    if (typeof node !== 'number' && result === 0) return { node, open: new OpenLocalFile(fd) };
+    if (typeof node !== 'number') node.release();
+    fs.close(fd);
+    fs.unlinkat(this.fd, name, 0);
+    return result;
+  }
+
+  private openExisting(name: string, flags: number): CreatedFile | number {
+    const node = this.walk(name);
+    if (typeof node === 'number') return node;
+    const open = node.fileType === S_IFDIR ? -EEXIST : node.open(flags);
+    if (typeof open !== 'number') return { node, open };
+    node.release();
+    return open;
+  }
+
+  /** Gives a file just made its owner and the exact mode, whatever directory bits did to them. */
+  private own(mode: number, owner: Owner): number {
+    const s = stat.fstat(this.fd);
+    if (typeof s === 'number') return s;
+    let chmod = this.fileType !== S_IFLNK && (s.mode & 0o7777) !== mode;
+    if (s.uid !== owner.uid || s.gid !== owner.gid) {
+      const result = stat.fchown(this.fd, owner.uid, owner.gid);
+      if (result < 0) return result;
+      chmod = this.fileType !== S_IFLNK && (chmod || (mode & 0o7000) !== 0);
+    }
+    return chmod ? stat.fchmodPath(this.fd, mode) : 0;
+  }
+
+  /** Finishes mkdir, mknod and symlink: the qid of `name`, just made; it is removed on failure. */
+  private made(name: string, mode: number, owner: Owner): Qid | number {
+    const node = this.walk(name);
+    if (typeof node === 'number') return node;
+    const result = node.own(mode, owner);
+    node.release();
+    if (result === 0) return node.qid;
+    fs.unlinkat(this.fd, name, node.fileType === S_IFDIR ? AT_REMOVEDIR : 0);
+    return result;
+  }
+
+  mkdir(name: string, mode: number, owner: Owner): Qid | number {
+    const result = fs.mkdirat(this.fd, name, mode);
+    return result < 0 ? result : this.made(name, mode, owner);
+  }
+
+  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid | number {
+    const result = fs.mknodat(this.fd, name, mode, fs.makeDevice(major, minor));
+    return result < 0 ? result : this.made(name, mode & 0o7777, owner);
+  }
+
+  symlink(name: string, target: string, owner: Owner): Qid | number {
+    const result = fs.symlinkat(target, this.fd, name);
+    return result < 0 ? result : this.made(name, 0o777, owner);
+  }
+
+  readlink(): string | number {
+    return fs.readlinkat(this.fd, '');
+  }
+
+  link(name: string, target: FileNode): number {
+    return fs.linkFd((target as LocalFile).fd, this.fd, name);
+  }
+
+  rename(oldName: string, newDirectory: FileNode, newName: string): number {
+    return fs.renameat2(this.fd, oldName, (newDirectory as LocalFile).fd, newName, 0);
+  }
+
+  unlink(name: string, removeDirectory: boolean): number {
+    return fs.unlinkat(this.fd, name, removeDirectory ? AT_REMOVEDIR : 0);
+  }
+
+  /** Where this file still is, or -ENOENT. */
+  private place(): SharedFd | number {
+    if (this.directory === null) return -EINVAL;
+    const here = stat.fstatat(this.directory.fd, this.name, AT_SYMLINK_NOFOLLOW);
+    if (typeof here === 'number') return here;
+    return this.numbers.qid(here).path === this.qid.path ? this.directory : -ENOENT;
+  }
+
+  renameSelf(newDirectory: FileNode, newName: string): number {
+    const place = this.place();
+    if (typeof place === 'number') return place;
+    const to = (newDirectory as LocalFile).self;
+    const result = fs.renameat2(place.fd, this.name, to.fd, newName, 0);
+    if (result < 0) return result;
+    this.directory = to.acquire();
+    this.name = newName;
+    place.release();
+    return 0;
+  }
+
+  removeSelf(): number {
+    const place = this.place();
+    if (typeof place === 'number') return place;
+    return fs.unlinkat(place.fd, this.name, this.fileType === S_IFDIR ? AT_REMOVEDIR : 0);
+  }
+
+  private get xattrTarget(): stat.XattrTarget {
+    return { path: stat.procPath(this.fd), follow: true };
+  }
+
+  getXattr(name: string): Uint8Array | number {
+    if (name !== '') return stat.getXattr(this.xattrTarget, name);
+    const names = stat.listXattr(this.xattrTarget);
+    if (typeof names === 'number') return names;
+    const text = names.map((n) => `${n}\0`).join('');
+    return Uint8Array.from(text, (c) => c.charCodeAt(0));
+  }
+
+  setXattr(name: string, value: Uint8Array, flags: number): number {
+    return stat.setXattr(this.xattrTarget, name, value, flags);
+  }
+
+  removeXattr(name: string): number {
+    return stat.removeXattr(this.xattrTarget, name);
+  }
+
+  statfs(): FileStatfs | number {
+    const s = stat.fstatfs(this.fd);
+    if (typeof s === 'number') return s;
+    const { type, bsize, blocks, bfree, bavail, files, ffree, namelen } = s;
+    return { type, bsize, blocks, bfree, bavail, files, ffree, namelen };
+  }
+}

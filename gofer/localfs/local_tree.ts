@@ -1,0 +1,36 @@
+/**
+ * A host directory (or a single file) served as a tree.
+ */
+import * as fs from '../../native/fs.ts';
+import { O_CLOEXEC, O_PATH } from '../../spec/linux/fcntl.ts';
+import type { Backend } from '../server/backend.ts';
+import { InodeNumbers } from './inode_numbers.ts';
+import { LocalFile } from './local_file.ts';
+
+export class LocalTree implements Backend {
+  private readonly root: LocalFile;
+
+  private constructor(root: LocalFile) {
+    this.root = root;
+  }
+
+  /** Serves what O_PATH descriptor `rootFd` refers to; takes the descriptor over. */
+  static serving(rootFd: number): LocalTree | number {
+    const root = LocalFile.of(rootFd, null, '', new InodeNumbers());
+    return typeof root === 'number' ? root : new LocalTree(root);
+  }
+
+  /** The same by host path; links in the path are followed. */
+  static at(path: string): LocalTree | number {
+    const fd = fs.open(path, O_PATH | O_CLOEXEC);
+    return fd < 0 ? fd : LocalTree.serving(fd);
+  }
+
+  attach(): LocalFile {
+    return this.root.clone();
+  }
+
+  release(): void {
+    this.root.release();
+  }
+}

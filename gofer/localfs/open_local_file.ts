@@ -1,0 +1,147 @@
+/**
+ * Open host files and directories: what a fid becomes by Tlopen or Tlcreate.
+ */
+import * as fs from '../../native/fs.ts';
+import { fstat, fstatat } from '../../native/stat.ts';
+import { EISDIR, ENOTDIR } from '../../spec/linux/errno.ts';
+import { AT_SYMLINK_NOFOLLOW, F_OFD_GETLK, F_OFD_SETLK, SEEK_SET } from '../../spec/linux/fcntl.ts';
+import { LOCK_TYPE_UNLCK } from '../../spec/p9/constants.ts';
+import type { DirectoryEntry, EntryAttributes, FileLock, OpenNode } from '../server/backend.ts';
+import { type InodeNumbers, qidTypeOfEntry } from './inode_numbers.ts';
+
+/** The ends of lock ranges are signed 64-bit on the host; JavaScript is exact up to here. */
+const MAX_LOCK_END = Number.MAX_SAFE_INTEGER;
+
+export class OpenLocalFile implements OpenNode {
+  private readonly fd: number;
+
+  /** Takes over `fd`. */
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  get donation(): number {
+    return this.fd;
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    return fs.pread(this.fd, into, offset);
+  }
+
+  write(from: Uint8Array, offset: number): number {
+    return fs.pwrite(this.fd, from, offset);
+  }
+
+  fsync(dataOnly: boolean): number {
+    return dataOnly ? fs.fdatasync(this.fd) : fs.fsync(this.fd);
+  }
+
+  /** Open file description locks: each open fid is an owner of its own, and no lock is ever waited for. */
+  lock(type: number, start: number, length: number): number {
+    const held = fs.fcntlLock(this.fd, F_OFD_SETLK, lockRange(type, start, length));
+    return typeof held === 'number' ? held : 0;
+  }
+
+  getLock(type: number, start: number, length: number): FileLock | number {
+    // The host has no question about unlocking; nobody ever stands in its way.
+    if (type === LOCK_TYPE_UNLCK) return { type, start, length, pid: 0 };
+    return fs.fcntlLock(this.fd, F_OFD_GETLK, lockRange(type, start, length));
+  }
+
+  entryAt(): number {
+    return -ENOTDIR;
+  }
+
+  entryAttributes(): number {
+    return -ENOTDIR;
+  }
+
+  close(): void {
+    fs.close(this.fd);
+  }
+}
+
+/** 9P's lock types are numbered like F_RDLCK, F_WRLCK and F_UNLCK of fcntl(2) on x86. */
+function lockRange(type: number, start: number, length: number) {
+  const from = Math.min(start, MAX_LOCK_END);
+  const toEnd = length > MAX_LOCK_END - from;
+  return { type, whence: 0, start: from, length: toEnd ? 0 : length, pid: 0 };
+}
+
+/** An open directory as an array read front to back; going back starts it again. */
+export class OpenLocalDirectory implements OpenNode {
+  private readonly fd: number;
+  private readonly numbers: InodeNumbers;
+  private readonly devMajor: number;
+  private readonly devMinor: number;
+  private chunk: readonly fs.DirectoryEntry[] = [];
+  /** Index of the chunk's first entry. */
+  private chunkStart = 0;
+
+  /** Takes over `fd`. */
+  constructor(fd: number, numbers: InodeNumbers) {
+    this.fd = fd;
+    this.numbers = numbers;
+    const s = fstat(fd);
+    this.devMajor = typeof s === 'number' ? 0 : s.devMajor;
+    this.devMinor = typeof s === 'number' ? 0 : s.devMinor;
+  }
+
+  get donation(): number {
+    return -1;
+  }
+
+  read(): number {
+    return -EISDIR;
+  }
+
+  write(): number {
+    return -EISDIR;
+  }
+
+  fsync(dataOnly: boolean): number {
+    return dataOnly ? fs.fdatasync(this.fd) : fs.fsync(this.fd);
+  }
+
+  lock(): number {
+    return -EISDIR;
+  }
+
+  getLock(): number {
+    return -EISDIR;
+  }
+
+  entryAt(index: number): DirectoryEntry | null | number {
+    if (index < this.chunkStart || index === 0) {
+      const at = fs.lseek(this.fd, 0, SEEK_SET);
+      if (at < 0) return at;
+      this.chunk = [];
+      this.chunkStart = 0;
+    }
+    while (index >= this.chunkStart + this.chunk.length) {
+      const next = fs.getdents(this.fd);
+      if (typeof next === 'number') return next;
+      if (next.length === 0) return null;
+      this.chunkStart += this.chunk.length;
+      this.chunk = next;
+    }
+    const { name, type, ino } = this.chunk[index - this.chunkStart]!;
+    const path = this.numbers.path(
+      this.devMajor,
+      this.devMinor,
+      ino % 2 ** 32,
+      Math.floor(ino / 2 ** 32),
+    );
+    return { name, type, qid: { type: qidTypeOfEntry(type), version: 0, path } };
+  }
+
+  entryAttributes(name: string): EntryAttributes | number {
+    const s = fstatat(this.fd, name, AT_SYMLINK_NOFOLLOW);
+    if (typeof s === 'number') return s;
+    return { type: (s.mode >> 12) & 0xf, attr: this.numbers.attr(s) };
+  }
+
+  close(): void {
+    fs.close(this.fd);
+  }
+}

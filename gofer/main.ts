@@ -1,0 +1,62 @@
+/**
+ * The Gofer: serves a container's host files to its Sentry over 9P2000.L, one connection per mount,
+ * and ends when the Sentry has closed them all.
+ *
+ * Runs in a process forked from the CLI, with one thread and no event loop; everything here is
+ * synchronous. Everything the connections bring is hostile.
+ */
+import * as fs from '../native/fs.ts';
+import * as process from '../native/process.ts';
+import type { GoferConfig } from '../spec/control/boot.ts';
+import { RLIMIT_NOFILE } from '../spec/linux/resource.ts';
+import { Attachments } from './attachments.ts';
+import { closeAllBut, dropPrivileges, enterTree } from './confinement.ts';
+
+/** Descriptors that are not for fids: sockets, roots, copies on their way to the Sentry. */
+const RESERVED_FDS = 64;
+/** A fid holds at most this many: itself, its directory, its open file, a listing. */
+const FDS_PER_FID = 4;
+const MAX_FIDS = 65536;
+const MIN_FIDS = 64;
+
+/** Raises the limit on descriptors as far as it goes and shares them out. */
+function fidsPerMount(mounts: number): number {
+  const limit = process.prlimit(0, RLIMIT_NOFILE, null);
+  if (typeof limit === 'number') return MIN_FIDS;
+  process.prlimit(0, RLIMIT_NOFILE, { soft: limit.hard, hard: limit.hard });
+  const share = Math.floor((limit.hard - RESERVED_FDS) / FDS_PER_FID / mounts);
+  return Math.max(MIN_FIDS, Math.min(MAX_FIDS, share));
+}
+
+function log(fd: number, text: string): void {
+  if (fd >= 0)
+    fs.write(
+      fd,
+      Uint8Array.from(`gofer: ${text}\n`, (c) => c.charCodeAt(0)),
+    );
+}
+
+export function goferMain(config: GoferConfig): never {
+  const { mounts, debugLogFd } = config;
+  process.setProcessName('runsc-gofer');
+  process.umask(0);
+  const maxFids = fidsPerMount(mounts.length);
+  const { roots, missing } = enterTree(mounts);
+  missing.push(...dropPrivileges());
+  const opened = roots.filter((fd) => fd >= 0);
+  closeAllBut([...mounts.map((m) => m.fd), ...opened, debugLogFd]);
+  for (const layer of missing) log(debugLogFd, `running without ${layer}`);
+  const attachments = new Attachments();
+  mounts.forEach((m, i) => {
+    const rootFd = roots[i]!;
+    const error =
+      rootFd < 0
+        ? rootFd
+        : attachments.add({ rootFd, socketFd: m.fd, readonly: m.readonly, maxFids });
+    if (rootFd < 0) fs.close(m.fd);
+    // Names only the place: host paths do not belong in a log that the container may influence.
+    if (error < 0) log(debugLogFd, `mount ${i} cannot be served: errno ${-error}`);
+  });
+  attachments.run();
+  return process.exit(0);
+}

@@ -1,0 +1,102 @@
+/**
+ * What the 9P server needs from whoever holds the files. Every call is synchronous and answers with
+ * an object, a count, or a negative errno. Names are byte strings of one component that is neither
+ * empty, "." nor "..": the dispatcher checked.
+ */
+import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
+
+/** One tree that can be attached to. */
+export interface Backend {
+  /** A new reference to the root of the tree. */
+  attach(): FileNode | number;
+}
+
+/** Who owns what is created. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface DirectoryEntry {
+  readonly name: string;
+  /** DT_*. */
+  readonly type: number;
+  readonly qid: Qid;
+}
+
+export interface EntryAttributes {
+  readonly type: number;
+  readonly attr: P9Attr;
+}
+
+export interface FileStatfs {
+  readonly type: number;
+  readonly bsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly bavail: number;
+  readonly files: number;
+  readonly ffree: number;
+  readonly namelen: number;
+}
+
+/** A file in the tree, open or not. Owned by one fid and released by it. */
+export interface FileNode {
+  readonly qid: Qid;
+  /** S_IFMT bits: a file's type never changes. */
+  readonly fileType: number;
+  clone(): FileNode;
+  /** Never follows a symbolic link. */
+  walk(name: string): FileNode | number;
+  getattr(): P9Attr | number;
+  setattr(changes: Fields<'Tsetattr'>): number;
+  /** Opens with P9_* flags. Only regular files and directories can be. */
+  open(flags: number): OpenNode | number;
+  create(name: string, flags: number, mode: number, owner: Owner): CreatedFile | number;
+  mkdir(name: string, mode: number, owner: Owner): Qid | number;
+  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid | number;
+  symlink(name: string, target: string, owner: Owner): Qid | number;
+  readlink(): string | number;
+  link(name: string, target: FileNode): number;
+  rename(oldName: string, newDirectory: FileNode, newName: string): number;
+  unlink(name: string, removeDirectory: boolean): number;
+  /** Moves this very file, wherever its name came from; ENOENT when it is not there any more. */
+  renameSelf(newDirectory: FileNode, newName: string): number;
+  removeSelf(): number;
+  /** The value, or the NUL-separated names when `name` is empty. */
+  getXattr(name: string): Uint8Array | number;
+  setXattr(name: string, value: Uint8Array, flags: number): number;
+  removeXattr(name: string): number;
+  statfs(): FileStatfs | number;
+  release(): void;
+}
+
+export interface CreatedFile {
+  readonly node: FileNode;
+  readonly open: OpenNode;
+}
+
+/** An open regular file or directory. */
+export interface OpenNode {
+  /** The host descriptor that may be given to the client, or -1. */
+  readonly donation: number;
+  read(into: Uint8Array, offset: number): number;
+  write(from: Uint8Array, offset: number): number;
+  fsync(dataOnly: boolean): number;
+  /** Never waits: -EAGAIN when another holds the range. A length of 0 reaches to the end. */
+  lock(type: number, start: number, length: number): number;
+  getLock(type: number, start: number, length: number): FileLock | number;
+  /** The entry at `index`, null behind the last. Cheap for ascending indices. */
+  entryAt(index: number): DirectoryEntry | null | number;
+  /** Attributes of an entry just listed. */
+  entryAttributes(name: string): EntryAttributes | number;
+  close(): void;
+}
+
+/** Who stands in the way of a lock (LOCK_TYPE_UNLCK: nobody). */
+export interface FileLock {
+  readonly type: number;
+  readonly start: number;
+  readonly length: number;
+  readonly pid: number;
+}

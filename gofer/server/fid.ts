@@ -1,0 +1,89 @@
+/**
+ * Fids: the client's numbers for files, one table per connection, bounded.
+ */
+import { EBADF, EMFILE } from '../../spec/linux/errno.ts';
+import { NOFID } from '../../spec/p9/constants.ts';
+import type { FileNode, OpenNode } from './backend.ts';
+
+/** An extended attribute being read (after Txattrwalk). */
+export interface XattrRead {
+  readonly kind: 'read';
+  readonly value: Uint8Array;
+}
+
+/** An extended attribute being written (after Txattrcreate); stored when the fid is clunked. */
+export interface XattrWrite {
+  readonly kind: 'write';
+  readonly name: string;
+  readonly flags: number;
+  readonly value: Uint8Array;
+  written: number;
+}
+
+export class Fid {
+  node: FileNode;
+  /** The user of the attach it descends from. */
+  readonly uid: number;
+  open: OpenNode | null = null;
+  /** The listing of Treaddirplus, which works on fids that are not open. */
+  listing: OpenNode | null = null;
+  xattr: XattrRead | XattrWrite | null = null;
+
+  constructor(node: FileNode, uid: number) {
+    this.node = node;
+    this.uid = uid;
+  }
+
+  closeListing(): void {
+    this.listing?.close();
+    this.listing = null;
+  }
+
+  release(): void {
+    this.closeListing();
+    this.open?.close();
+    this.open = null;
+    this.node.release();
+  }
+}
+
+export class FidTable {
+  private readonly fids = new Map<number, Fid>();
+  private readonly max: number;
+
+  constructor(max: number) {
+    this.max = max;
+  }
+
+  get size(): number {
+    return this.fids.size;
+  }
+
+  get(number: number): Fid | undefined {
+    return this.fids.get(number);
+  }
+
+  /** 0 when `number` may be bound now, or -errno. */
+  canAdd(number: number): number {
+    if (number === NOFID || this.fids.has(number)) return -EBADF;
+    return this.fids.size < this.max ? 0 : -EMFILE;
+  }
+
+  /** Binds `number`, which `canAdd` allowed. */
+  add(number: number, fid: Fid): void {
+    if (this.fids.has(number)) throw new Error(`fid ${number} is in use`);
+    this.fids.set(number, fid);
+  }
+
+  /** Unbinds without releasing: the caller does. */
+  take(number: number): Fid | undefined {
+    const fid = this.fids.get(number);
+    this.fids.delete(number);
+    return fid;
+  }
+
+  clear(): void {
+    for (const fid of this.fids.values()) fid.release();
+    this.fids.clear();
+  }
+}

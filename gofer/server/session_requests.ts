@@ -1,0 +1,135 @@
+/**
+ * Requests about fids: attach, walk, clunk, remove and our extensions walkgetattr and setowner.
+ */
+import { EBADF, EINVAL, ENOENT, ENOTDIR } from '../../spec/linux/errno.ts';
+import { S_IFDIR } from '../../spec/linux/stat.ts';
+import { NOFID, NONUNAME, XATTR_REPLACE } from '../../spec/p9/constants.ts';
+import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
+import type { FileNode } from './backend.ts';
+import type { Connection } from './connection.ts';
+import { Fid } from './fid.ts';
+
+/** Whether a component may be used: the tree is never left upwards, and "." is not a name. */
+export function isPlainName(name: string): boolean {
+  return name !== '.' && name !== '..';
+}
+
+export function attach(c: Connection, f: Fields<'Tattach'>): Fields<'Rattach'> | number {
+  if (f.afid !== NOFID) return -EBADF;
+  if (f.aname !== '' && f.aname !== '/') return -ENOENT;
+  const error = c.fids.canAdd(f.fid);
+  if (error < 0) return error;
+  const node = c.backend.attach();
+  if (typeof node === 'number') return node;
+  c.fids.add(f.fid, new Fid(node, f.nUname === NONUNAME ? 0 : f.nUname));
+  return { qid: node.qid };
+}
+
+interface Walked {
+  /** Where the walk arrived (owned by the caller), or null when it stopped early. */
+  readonly node: FileNode | null;
+  /** Why it stopped, or 0. */
+  readonly error: number;
+}
+
+/** Walks from `start`, calling `visit` for each component reached; an error from it stops the walk. */
+function walkNames(
+  start: FileNode,
+  names: readonly string[],
+  visit: (node: FileNode) => number,
+): Walked {
+  let node = start.clone();
+  for (const name of names) {
+    let next: FileNode | number = -EINVAL;
+    if (node.fileType !== S_IFDIR) next = -ENOTDIR;
+    else if (isPlainName(name)) next = node.walk(name);
+    node.release();
+    if (typeof next === 'number') return { node: null, error: next };
+    node = next;
+    const error = visit(node);
+    if (error < 0) {
+      node.release();
+      return { node: null, error };
+    }
+  }
+  return { node, error: 0 };
+}
+
+/** Binds `newfid` to `node`, replacing `fid` when they are the same. `canBind` allowed it. */
+function bind(c: Connection, from: Fid, fid: number, newfid: number, node: FileNode): void {
+  if (fid === newfid) c.fids.take(fid)?.release();
+  c.fids.add(newfid, new Fid(node, from.uid));
+}
+
+function canBind(c: Connection, from: Fid, fid: number, newfid: number): number {
+  if (fid !== newfid) return c.fids.canAdd(newfid);
+  return from.open === null && from.xattr === null ? 0 : -EINVAL;
+}
+
+export function walk(c: Connection, f: Fields<'Twalk'>): Fields<'Rwalk'> | number {
+  const from = c.fids.get(f.fid);
+  if (from === undefined) return -EBADF;
+  const allowed = canBind(c, from, f.fid, f.newfid);
+  if (allowed < 0) return allowed;
+  const qids: Qid[] = [];
+  const { node, error } = walkNames(from.node, f.names, (n) => {
+    qids.push(n.qid);
+    return 0;
+  });
+  if (node !== null) bind(c, from, f.fid, f.newfid, node);
+  else if (qids.length === 0) return error;
+  return { qids };
+}
+
+export function walkGetattr(
+  c: Connection,
+  f: Fields<'Twalkgetattr'>,
+): Fields<'Rwalkgetattr'> | number {
+  const from = c.fids.get(f.fid);
+  if (from === undefined) return -EBADF;
+  const allowed = canBind(c, from, f.fid, f.newfid);
+  if (allowed < 0) return allowed;
+  const attrs: P9Attr[] = [];
+  const visit = (n: FileNode): number => {
+    const attr = n.getattr();
+    if (typeof attr === 'number') return attr;
+    attrs.push(attr);
+    return 0;
+  };
+  if (f.names.length === 0) {
+    const error = visit(from.node);
+    if (error < 0) return error;
+  }
+  const { node, error } = walkNames(from.node, f.names, visit);
+  if (node !== null) bind(c, from, f.fid, f.newfid, node);
+  return { ecode: -error, attrs };
+}
+
+export function clunk(c: Connection, f: Fields<'Tclunk'>): Fields<'Rclunk'> | number {
+  const fid = c.fids.take(f.fid);
+  if (fid === undefined) return -EBADF;
+  let result = 0;
+  const { xattr } = fid;
+  if (xattr?.kind === 'write' && !c.readonly) {
+    // Linux's client removes an attribute by creating it empty with XATTR_REPLACE.
+    if (xattr.written !== xattr.value.length) result = -EINVAL;
+    else if (xattr.value.length === 0 && xattr.flags === XATTR_REPLACE) {
+      result = fid.node.removeXattr(xattr.name);
+    } else result = fid.node.setXattr(xattr.name, xattr.value, xattr.flags);
+  }
+  fid.release();
+  return result < 0 ? result : {};
+}
+
+export function remove(c: Connection, f: Fields<'Tremove'>): Fields<'Rremove'> | number {
+  const fid = c.fids.take(f.fid);
+  if (fid === undefined) return -EBADF;
+  const result = fid.node.removeSelf();
+  fid.release();
+  return result < 0 ? result : {};
+}
+
+export function setOwner(c: Connection, f: Fields<'Tsetowner'>): Fields<'Rsetowner'> | number {
+  c.ownerUid = f.uid;
+  return {};
+}
