@@ -87,7 +87,7 @@ export class SignalHandlers {
     return new SignalHandlers(this.actions);
   }
 
-  /** For execve(2): handlers go back to default, ignored signals stay ignored. */
+  /** For execve(2) and CLONE_CLEAR_SIGHAND: handlers go back to default, ignored stay ignored. */
   resetForExec(): void {
     for (let s = 1; s <= SIGNAL_MAX; s++) {
       const keep = this.get(s).handler === SIG_IGN;

@@ -1,0 +1,192 @@
+/**
+ * Running a program (execve(2); Linux's fs/exec.c): finding and checking the file, loading it into a
+ * fresh address space, and only then giving up the old one.
+ */
+import { EACCES, ENOENT, ETXTBSY } from '../../spec/linux/errno.ts';
+import { O_RDONLY } from '../../spec/linux/fcntl.ts';
+import { MS_NOEXEC, MS_NOSUID } from '../../spec/linux/mount.ts';
+import { RLIMIT_STACK } from '../../spec/linux/resource.ts';
+import { SIGCHLD } from '../../spec/linux/signal.ts';
+import { S_ISGID, S_ISUID, S_IXGRP } from '../../spec/linux/stat.ts';
+import { type LoadedProgram, type ProgramFile, loadProgram } from '../loader/load.ts';
+import type { IoBuffer } from '../mm/io_buffer.ts';
+import type { MemoryManager } from '../mm/memory_manager.ts';
+import { type Context, REG_RIP, REG_RSP } from '../platform/platform.ts';
+import type { FsCaller } from '../vfs/caller.ts';
+import type { Credentials } from '../vfs/credentials.ts';
+import type { Path } from '../vfs/mount.ts';
+import type { OpenFile } from '../vfs/open_file.ts';
+import { MAY_EXEC, permission } from '../vfs/permission.ts';
+import { credentialsForExec } from './exec_credentials.ts';
+import { endVfork, exitTask } from './exit.ts';
+import { leaveRobustFutexes, wakeClearedTid } from './futex.ts';
+import type { Kernel } from './kernel.ts';
+import { TASK_DEAD, type Task } from './task.ts';
+
+export interface ExecRequest {
+  /** Where the program is: resolved, the last symlink followed. */
+  readonly path: Path;
+  /** As the caller named it: AT_EXECFN and what #! scripts are given. */
+  readonly filename: string;
+  /** Byte strings. */
+  readonly argv: readonly string[];
+  readonly envp: readonly string[];
+  /** RLIMIT_STACK of the process. */
+  readonly stackLimit: number;
+}
+
+/** A program in an address space of its own, ready to run. */
+export interface PreparedProgram {
+  readonly mm: MemoryManager;
+  readonly context: Context;
+  readonly program: LoadedProgram;
+  readonly creds: Credentials;
+}
+
+/** An open executable as the loader wants it. */
+class ExecutableFile implements ProgramFile {
+  readonly file: OpenFile;
+  private readonly caller: FsCaller;
+
+  constructor(file: OpenFile, caller: FsCaller) {
+    this.file = file;
+    this.caller = caller;
+  }
+
+  pread(dst: IoBuffer, offset: number): number {
+    return this.file.pread(this.caller, dst, offset);
+  }
+  mappable(): ReturnType<OpenFile['mappable']> {
+    return this.file.mappable();
+  }
+  close(): void {
+    this.file.close();
+  }
+}
+
+/** Opens `path` for execution with all of execve's checks. */
+function openExecutable(caller: FsCaller, path: Path): ExecutableFile | number {
+  const inode = path.dentry.inode;
+  if (inode === null) return -ENOENT;
+  if (!inode.isRegular || (path.mount.flags & MS_NOEXEC) !== 0) return -EACCES;
+  const allowed = permission(inode, caller.creds, MAY_EXEC);
+  if (allowed !== 0) return allowed;
+  if (inode.writeCount > 0) return -ETXTBSY;
+  const file = inode.open(caller, path, O_RDONLY);
+  return typeof file === 'number' ? file : new ExecutableFile(file, caller);
+}
+
+/**
+ * Loads a program for `caller` without touching anything of the caller's: on failure (-errno, as
+ * execve(2) reports) nothing has happened.
+ */
+export function prepareProgram(
+  kernel: Kernel,
+  caller: FsCaller,
+  r: ExecRequest,
+): PreparedProgram | number {
+  const file = openExecutable(caller, r.path);
+  if (typeof file === 'number') return file;
+  const memory = kernel.newMemory();
+  if (typeof memory === 'number') {
+    file.close();
+    return memory;
+  }
+  const { mm, context } = memory;
+  const privileged = (r.path.mount.flags & MS_NOSUID) === 0 && !caller.creds.noNewPrivs;
+  const inode = r.path.dentry.inode;
+  const mode = inode === null || !privileged ? 0 : inode.mode;
+  const owner = {
+    setUid: (mode & S_ISUID) !== 0 ? (inode?.uid ?? -1) : -1,
+    setGid: (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? (inode?.gid ?? -1) : -1,
+  };
+  const creds = credentialsForExec(caller.creds, owner);
+  const program = loadProgram(mm, {
+    file,
+    filename: r.filename,
+    argv: r.argv,
+    envp: r.envp,
+    open: (name) => {
+      const found = kernel.namei.lookup(caller, name, { follow: true });
+      return typeof found === 'number' ? found : openExecutable(caller, found);
+    },
+    uid: creds.uid,
+    euid: creds.euid,
+    gid: creds.gid,
+    egid: creds.egid,
+    secure: creds.euid !== caller.creds.uid || creds.egid !== caller.creds.gid,
+    stackLimit: r.stackLimit,
+    random: kernel.random,
+    vdso: kernel.vdso,
+  });
+  if (typeof program === 'number') {
+    context.release();
+    mm.release();
+    return program;
+  }
+  mm.executable = (program.executable as ExecutableFile).file;
+  context.regs.set(REG_RIP, program.entry);
+  context.regs.set(REG_RSP, program.stackPointer);
+  return { mm, context, program, creds };
+}
+
+/** execve(2) for a task: 0 after which the task runs the new program, or -errno. */
+export function execTask(t: Task, r: Omit<ExecRequest, 'stackLimit'>): number {
+  const limit = t.group.limits.soft(RLIMIT_STACK);
+  const prepared = prepareProgram(t.kernel, t, { ...r, stackLimit: limit });
+  if (typeof prepared === 'number') return prepared;
+  killOtherThreads(t);
+  leaveRobustFutexes(t);
+  wakeClearedTid(t);
+  if (t.files.shared) {
+    const own = t.files.copy();
+    t.files.release();
+    t.files = own;
+  }
+  t.files.closeAllOnExec();
+  const g = t.group;
+  if (g.handlers.refs > 1) {
+    g.handlers.refs--;
+    g.handlers = g.handlers.copy();
+  }
+  g.handlers.resetForExec();
+  g.timers?.releaseForExec();
+  const grew = prepared.creds.euid !== t.creds.euid || prepared.creds.egid !== t.creds.egid;
+  g.dumpable = grew ? 0 : 1;
+  if (grew) t.parentDeathSignal = 0;
+  g.exitSignal = SIGCHLD;
+  g.executed = true;
+  t.alternateStack = { address: 0, size: 0, flags: 2 };
+  t.rseq = null;
+  t.creds = prepared.creds;
+  t.name = prepared.program.name;
+  adoptMemory(t, prepared);
+  endVfork(t);
+  return 0;
+}
+
+/** Gives up the old address space for the new one. */
+function adoptMemory(t: Task, p: PreparedProgram): void {
+  const oldMm = t.mm;
+  t.group.ownUsage.cpuNs += t.context.cpuTimeNs();
+  t.context.release();
+  t.group.ownUsage.maxRssBytes = Math.max(t.group.ownUsage.maxRssBytes, oldMm.peakRssBytes);
+  oldMm.release();
+  t.mm = p.mm;
+  t.context = p.context;
+  t.context.owner = t;
+}
+
+/** Ends all other threads; a thread that is not the leader takes over the leader's identity. */
+function killOtherThreads(t: Task): void {
+  const g = t.group;
+  const pids = t.container.pids;
+  for (const other of [...g.tasks]) if (other !== t) exitTask(other);
+  if (g.leader === t) return;
+  pids.tasks.delete(t.tid);
+  const old = g.leader;
+  if (old.state !== TASK_DEAD) throw new Error('thread-group leader outlived its group');
+  t.tid = g.pid;
+  g.leader = t;
+  pids.tasks.set(t.tid, t);
+}

@@ -1,0 +1,237 @@
+/**
+ * The kernel: one thread, one loop, no locks.
+ *
+ * Everything that happens is one of four things: a context stopped, a task on the run queue can go
+ * on, a timer expired, a host descriptor became ready. Each is worked off to completion before the
+ * next; only then does the platform sleep.
+ */
+import { ENOSYS } from '../../spec/linux/errno.ts';
+import type { Clock } from '../base/clock.ts';
+import { TimerQueue } from '../base/timer_queue.ts';
+import type { MemoryFile } from '../mm/memory_file.ts';
+import {
+  type Context,
+  type HostPoller,
+  type Platform,
+  REG_RAX,
+  STOP_EXITED,
+  STOP_FAULT,
+  STOP_SYSCALL,
+} from '../platform/platform.ts';
+import { DentryCache } from '../vfs/dentry.ts';
+import { Namei } from '../vfs/namei.ts';
+import type { Container } from './container.ts';
+import { exitTask } from './exit.ts';
+import { handleFault } from './fault.ts';
+import { FutexTable } from './futex.ts';
+import { deliverSignals, DELIVER_RESUME, type DeliveryResult } from './signal_delivery.ts';
+import { SyscallArgs } from './syscall_args.ts';
+import { BLOCKED, NO_RESULT, type SyscallTable } from './syscall_table.ts';
+import {
+  TASK_BLOCKED,
+  TASK_DEAD,
+  TASK_KERNEL,
+  TASK_RUNNING,
+  TASK_STOPPED,
+  TASK_VFORK,
+  type Task,
+} from './task.ts';
+
+/** Calls out to strace and the debug log; absent means off. */
+export interface SyscallObserver {
+  enter(t: Task, number: number, args: SyscallArgs): void;
+  exit(t: Task, number: number, result: number): void;
+}
+
+export interface KernelParts {
+  readonly platform: Platform;
+  readonly poller: HostPoller;
+  readonly memory: MemoryFile;
+  readonly clock: Clock;
+  readonly syscalls: SyscallTable;
+  readonly random: (into: Uint8Array) => void;
+  readonly log: (message: string) => void;
+}
+
+export class Kernel {
+  readonly platform: Platform;
+  readonly poller: HostPoller;
+  readonly memory: MemoryFile;
+  readonly clock: Clock;
+  readonly syscalls: SyscallTable;
+  readonly random: (into: Uint8Array) => void;
+  /** The debug log. */
+  readonly log: (message: string) => void;
+
+  readonly timers = new TimerQueue();
+  readonly dentries = new DentryCache();
+  readonly namei = new Namei(this.dentries);
+  readonly futexes = new FutexTable();
+  readonly containers = new Map<string, Container>();
+  /** The task whose call or fault is being handled; null between. */
+  current: Task | null = null;
+  observer: SyscallObserver | null = null;
+  /** Set by the control server to end the loop. */
+  stopping = false;
+  readonly bootNs: number;
+
+  private readonly args = new SyscallArgs();
+  private readonly runQueue: Task[] = [];
+  private runHead = 0;
+  private readonly missingReported = new Set<number>();
+
+  constructor(parts: KernelParts) {
+    this.platform = parts.platform;
+    this.poller = parts.poller;
+    this.memory = parts.memory;
+    this.clock = parts.clock;
+    this.syscalls = parts.syscalls;
+    this.random = parts.random;
+    this.log = parts.log;
+    this.bootNs = this.clock.monotonicNs();
+  }
+
+  /** Puts a task on the run queue; it is worked on from the loop, never from here. */
+  ready(t: Task): void {
+    if (t.queued || t.state === TASK_DEAD) return;
+    t.queued = true;
+    this.runQueue.push(t);
+  }
+
+  /** Runs until `stopping`. */
+  loop(): void {
+    while (!this.stopping) {
+      this.runReady();
+      if (this.stopping) return;
+      const stopped = this.platform.poll(this.timers.nextDeadlineNs);
+      if (stopped !== null) this.handleStop(stopped);
+      else this.poller.drain();
+      if (this.timers.nextDeadlineNs !== Number.POSITIVE_INFINITY) {
+        this.timers.runExpired(this.clock.monotonicNs());
+      }
+    }
+  }
+
+  private runReady(): void {
+    while (this.runHead < this.runQueue.length) {
+      const t = this.runQueue[this.runHead++] as Task;
+      t.queued = false;
+      this.runTask(t);
+    }
+    this.runQueue.length = 0;
+    this.runHead = 0;
+  }
+
+  /** Something happened to a task that is not on the host. */
+  private runTask(t: Task): void {
+    switch (t.state) {
+      case TASK_DEAD:
+        return;
+      case TASK_RUNNING:
+        if (t.group.exiting) exitTask(t);
+        else t.context.interrupt();
+        return;
+      case TASK_BLOCKED: {
+        this.current = t;
+        const r = t.retry();
+        if (r === BLOCKED) {
+          this.current = null;
+          return;
+        }
+        t.state = TASK_KERNEL;
+        this.finishSyscall(t, r);
+        this.returnToUser(t);
+        return;
+      }
+      case TASK_VFORK:
+        if (t.group.exiting || !t.vforking) {
+          t.state = TASK_KERNEL;
+          this.returnToUser(t);
+        }
+        return;
+      case TASK_STOPPED:
+      case TASK_KERNEL:
+        t.state = TASK_KERNEL;
+        this.returnToUser(t);
+    }
+  }
+
+  private handleStop(context: Context): void {
+    const t = context.owner as Task;
+    if (t.state === TASK_DEAD) return;
+    this.current = t;
+    t.state = TASK_KERNEL;
+    switch (context.stop) {
+      case STOP_SYSCALL:
+        if (!this.syscall(t)) {
+          this.current = null;
+          return;
+        }
+        break;
+      case STOP_FAULT:
+        handleFault(t);
+        break;
+      case STOP_EXITED:
+        this.log(`task ${t.tid} (${t.name}) lost its host thread`);
+        t.group.exiting = true;
+        t.group.exitStatus = 9;
+        break;
+    }
+    this.returnToUser(t);
+  }
+
+  /** Handles a system call. False when the task does not go on now. */
+  private syscall(t: Task): boolean {
+    const regs = t.context.regs;
+    const number = regs.words[regs.base + 2 * REG_RAX] as number;
+    this.args.attach(regs);
+    t.syscallNumber = number;
+    t.inSyscall = true;
+    this.observer?.enter(t, number, this.args);
+    const entry = this.syscalls[number];
+    const r = entry === undefined ? this.missing(t, number) : entry.fn(t, this.args);
+    if (r === BLOCKED) return false;
+    if (r === NO_RESULT) {
+      t.inSyscall = false;
+      return (t as { state: number }).state !== TASK_DEAD;
+    }
+    this.finishSyscall(t, r);
+    return true;
+  }
+
+  private finishSyscall(t: Task, r: number): void {
+    t.syscallResult = r;
+    t.context.regs.set(REG_RAX, r);
+    this.observer?.exit(t, t.syscallNumber, r);
+  }
+
+  private missing(t: Task, number: number): number {
+    if (!this.missingReported.has(number)) {
+      this.missingReported.add(number);
+      this.log(`system call ${number} is not implemented; first made by ${t.name} (${t.tid})`);
+    }
+    return -ENOSYS;
+  }
+
+  /** The only way back to the application: exits, signals and stops come first. */
+  private returnToUser(t: Task): void {
+    if (t.signalPending || t.group.stopSignal !== 0 || t.inSyscall) {
+      const r: DeliveryResult = deliverSignals(t);
+      t.inSyscall = false;
+      if (r !== DELIVER_RESUME) {
+        this.current = null;
+        return;
+      }
+    }
+    this.current = null;
+    t.frozen = t.container.state === 'paused';
+    if (t.frozen) return;
+    t.state = TASK_RUNNING;
+    t.context.resume();
+  }
+
+  /** Lets a task that clone or the loader has just made run for the first time. */
+  startTask(t: Task): void {
+    this.ready(t);
+  }
+}
