@@ -7,6 +7,7 @@
  * crun or debian the harness tests itself against another implementation. VERBOSE=1 names what passes.
  */
 import { parseArgs } from 'node:util';
+import { runConformance } from './conformance/conformance.ts';
 import { runGuest } from './guest/guest.ts';
 import { Tally } from './harness/tally.ts';
 import { runUnit } from './unit.ts';
@@ -16,6 +17,7 @@ type Suite = (runtime: string, filter: string) => Promise<Tally>;
 const SUITES: Readonly<Record<string, Suite>> = {
   unit: (_, filter) => runUnit(filter),
   guest: runGuest,
+  conformance: runConformance,
 };
 
 const { values, positionals } = parseArgs({

@@ -1,0 +1,59 @@
+/**
+ * Real programs: each case runs natively and in the sandbox, on fresh writable views of one Debian
+ * tree; standard output and exit status must be the same.
+ */
+import type { CommandResult } from '../harness/command.ts';
+import { type Job, type Runtime, runtimeNamed } from '../harness/runtime.ts';
+import { difference, Tally } from '../harness/tally.ts';
+import { overlay } from '../harness/tree.ts';
+import type { Case } from './case.ts';
+import { fileCases } from './file_cases.ts';
+import { pythonCases } from './python_cases.ts';
+import { debianRootfs } from './rootfs.ts';
+import { shellCases } from './shell_cases.ts';
+import { toolCases } from './tool_cases.ts';
+
+const CASES: readonly Case[] = [...shellCases, ...fileCases, ...pythonCases, ...toolCases];
+const TIMEOUT_MS = 60_000;
+
+async function runCase(runtime: Runtime, rootfs: string, one: Case): Promise<CommandResult> {
+  const tree = await overlay(rootfs);
+  try {
+    const job: Job = {
+      args: ['bash', '-c', one.script],
+      timeoutMs: one.timeoutMs ?? TIMEOUT_MS,
+      ...(one.stdin === undefined ? {} : { input: one.stdin }),
+      ...(one.uid === undefined ? {} : { uid: one.uid }),
+    };
+    return await runtime.run(tree.root, job);
+  } finally {
+    await tree.release();
+  }
+}
+
+export async function runConformance(runtimeName: string, filter: string): Promise<Tally> {
+  const tally = new Tally('conformance');
+  const rootfs = await debianRootfs();
+  const native = runtimeNamed('native');
+  const runtime = runtimeNamed(runtimeName);
+  for (const one of CASES) {
+    if (!one.name.includes(filter)) continue;
+    const want = await runCase(native, rootfs, one);
+    if (want.timedOut) {
+      tally.fail(one.name, `the host itself did not finish:\n${want.stdout}${want.stderr}`);
+      continue;
+    }
+    const got = await runCase(runtime, rootfs, one);
+    if (!got.timedOut && got.status === want.status && got.stdout === want.stdout) {
+      const times = `${want.elapsedMs.toFixed(0)} ms native, ${got.elapsedMs.toFixed(0)} ms here`;
+      tally.pass(one.name, times);
+      continue;
+    }
+    const status =
+      got.status === want.status ? '' : `status ${got.status}, the host's is ${want.status}\n`;
+    const time = got.timedOut ? `timed out after ${got.elapsedMs.toFixed(0)} ms\n` : '';
+    const stderr = got.stderr.slice(-2000);
+    tally.fail(one.name, `${time}${status}${difference(want.stdout, got.stdout)}\n${stderr}`);
+  }
+  return tally;
+}
