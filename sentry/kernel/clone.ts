@@ -7,7 +7,6 @@ import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../spec/linux/capability.ts'
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_CHILD_SETTID,
-  CLONE_CLEAR_SIGHAND,
   CLONE_FILES,
   CLONE_FS,
   CLONE_NEWCGROUP,
@@ -27,7 +26,7 @@ import {
 } from '../../spec/linux/sched.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
 import { type Context, REG_FS_BASE, REG_RAX, REG_RSP } from '../platform/platform.ts';
-import { ResourceLimits } from './resource_limits.ts';
+import { ResourceLimits, memoryLimits } from './resource_limits.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread_group.ts';
 
@@ -40,6 +39,8 @@ export interface CloneRequest {
   readonly childTid: number;
   readonly tls: number;
   readonly exitSignal: number;
+  /** CLONE_CLEAR_SIGHAND, which lies above bit 31 of clone3's flags. */
+  readonly clearHandlers: boolean;
 }
 
 const NAMESPACES =
@@ -53,7 +54,7 @@ const NAMESPACES =
 
 /** The new task's id, or -errno. The parent sleeps afterwards if CLONE_VFORK made `vforking` true. */
 export function cloneTask(parent: Task, r: CloneRequest): number {
-  const bad = checkFlags(parent, r.flags);
+  const bad = checkFlags(parent, r);
   if (bad !== 0) return bad;
   const pids = parent.container.pids;
   if (pids.init === null || pids.init.exiting) return -EAGAIN;
@@ -78,11 +79,12 @@ export function cloneTask(parent: Task, r: CloneRequest): number {
   return tid;
 }
 
-function checkFlags(t: Task, flags: number): number {
+function checkFlags(t: Task, r: CloneRequest): number {
+  const { flags } = r;
   if ((flags & CLONE_SIGHAND) !== 0 && (flags & CLONE_VM) === 0) return -EINVAL;
   if ((flags & CLONE_THREAD) !== 0 && (flags & CLONE_SIGHAND) === 0) return -EINVAL;
   if ((flags & CLONE_FS) !== 0 && (flags & (CLONE_NEWNS | CLONE_NEWUSER)) !== 0) return -EINVAL;
-  if ((flags & CLONE_CLEAR_SIGHAND) !== 0 && (flags & CLONE_SIGHAND) !== 0) return -EINVAL;
+  if (r.clearHandlers && (flags & CLONE_SIGHAND) !== 0) return -EINVAL;
   if ((flags & CLONE_PARENT) !== 0 && t.container.pids.init === t.group) return -EINVAL;
   if ((flags & NAMESPACES) === 0) return 0;
   if (!t.creds.has(CAP_SYS_ADMIN) && (flags & CLONE_NEWUSER) === 0) return -EPERM;
@@ -143,6 +145,8 @@ function makeTask(
     group.leader = child;
     pids.groups.set(tid, group);
     group.joinProcessGroup(parent.group.processGroup);
+    group.setExecutable(parent.group.executable?.acquire() ?? null);
+    if ((flags & CLONE_VM) === 0) mm.limits = memoryLimits(group.limits, child.creds);
   }
   return child;
 }
@@ -154,7 +158,7 @@ function makeGroup(parent: Task, r: CloneRequest, pid: number): ThreadGroup {
   const shareHandlers = (flags & CLONE_SIGHAND) !== 0;
   if (shareHandlers) parent.group.handlers.refs++;
   const handlers = shareHandlers ? parent.group.handlers : parent.group.handlers.copy();
-  if ((flags & CLONE_CLEAR_SIGHAND) !== 0) handlers.resetForExec();
+  if (r.clearHandlers) handlers.resetForExec();
   const group = new ThreadGroup(
     {
       pid,

@@ -21,6 +21,7 @@ import { credentialsForExec } from './exec_credentials.ts';
 import { endVfork, exitTask } from './exit.ts';
 import { leaveRobustFutexes, wakeClearedTid } from './futex.ts';
 import type { Kernel } from './kernel.ts';
+import { type ResourceLimits, memoryLimits } from './resource_limits.ts';
 import { TASK_DEAD, type Task } from './task.ts';
 
 export interface ExecRequest {
@@ -31,8 +32,8 @@ export interface ExecRequest {
   /** Byte strings. */
   readonly argv: readonly string[];
   readonly envp: readonly string[];
-  /** RLIMIT_STACK of the process. */
-  readonly stackLimit: number;
+  /** Of the process. */
+  readonly limits: ResourceLimits;
 }
 
 /** A program in an address space of its own, ready to run. */
@@ -40,6 +41,8 @@ export interface PreparedProgram {
   readonly mm: MemoryManager;
   readonly context: Context;
   readonly program: LoadedProgram;
+  /** A reference of its own. */
+  readonly executable: OpenFile;
   readonly creds: Credentials;
 }
 
@@ -87,7 +90,7 @@ export function prepareProgram(
 ): PreparedProgram | number {
   const file = openExecutable(caller, r.path);
   if (typeof file === 'number') return file;
-  const memory = kernel.newMemory();
+  const memory = kernel.newMemory(memoryLimits(r.limits, caller.creds));
   if (typeof memory === 'number') {
     file.close();
     return memory;
@@ -107,7 +110,7 @@ export function prepareProgram(
     argv: r.argv,
     envp: r.envp,
     open: (name) => {
-      const found = kernel.namei.lookup(caller, name, { follow: true });
+      const found = kernel.vfs.namei.lookup(caller, name, { follow: true });
       return typeof found === 'number' ? found : openExecutable(caller, found);
     },
     uid: creds.uid,
@@ -115,7 +118,7 @@ export function prepareProgram(
     gid: creds.gid,
     egid: creds.egid,
     secure: creds.euid !== caller.creds.uid || creds.egid !== caller.creds.gid,
-    stackLimit: r.stackLimit,
+    stackLimit: r.limits.soft(RLIMIT_STACK),
     random: kernel.random,
     vdso: kernel.vdso,
   });
@@ -124,16 +127,15 @@ export function prepareProgram(
     mm.release();
     return program;
   }
-  mm.executable = (program.executable as ExecutableFile).file;
   context.regs.set(REG_RIP, program.entry);
   context.regs.set(REG_RSP, program.stackPointer);
-  return { mm, context, program, creds };
+  const executable = (program.executable as ExecutableFile).file;
+  return { mm, context, program, executable, creds };
 }
 
 /** execve(2) for a task: 0 after which the task runs the new program, or -errno. */
-export function execTask(t: Task, r: Omit<ExecRequest, 'stackLimit'>): number {
-  const limit = t.group.limits.soft(RLIMIT_STACK);
-  const prepared = prepareProgram(t.kernel, t, { ...r, stackLimit: limit });
+export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
+  const prepared = prepareProgram(t.kernel, t, { ...r, limits: t.group.limits });
   if (typeof prepared === 'number') return prepared;
   killOtherThreads(t);
   leaveRobustFutexes(t);
@@ -156,6 +158,7 @@ export function execTask(t: Task, r: Omit<ExecRequest, 'stackLimit'>): number {
   if (grew) t.parentDeathSignal = 0;
   g.exitSignal = SIGCHLD;
   g.executed = true;
+  g.setExecutable(prepared.executable);
   t.alternateStack = { address: 0, size: 0, flags: 2 };
   t.rseq = null;
   t.creds = prepared.creds;

@@ -63,6 +63,7 @@ function groupDied(g: ThreadGroup): void {
   g.exiting = true;
   g.zombie = true;
   g.timers?.release();
+  g.setExecutable(null);
   reparentChildren(g);
   if (g.session.leader === g) hangupSession(g);
   const pg = g.processGroup;

@@ -8,7 +8,10 @@
 import { ENOSYS } from '../../spec/linux/errno.ts';
 import type { Clock } from '../base/clock.ts';
 import { TimerQueue } from '../base/timer_queue.ts';
+import type { VdsoPages } from '../loader/load.ts';
 import type { MemoryFile } from '../mm/memory_file.ts';
+import { type MemoryLimits, MemoryManager } from '../mm/memory_manager.ts';
+import type { HostFileAccess } from '../mm/user_memory.ts';
 import {
   type Context,
   type HostPoller,
@@ -18,8 +21,7 @@ import {
   STOP_FAULT,
   STOP_SYSCALL,
 } from '../platform/platform.ts';
-import { DentryCache } from '../vfs/dentry.ts';
-import { Namei } from '../vfs/namei.ts';
+import { Vfs } from '../vfs/vfs.ts';
 import type { Container } from './container.ts';
 import { exitTask } from './exit.ts';
 import { handleFault } from './fault.ts';
@@ -47,6 +49,10 @@ export interface KernelParts {
   readonly platform: Platform;
   readonly poller: HostPoller;
   readonly memory: MemoryFile;
+  /** How the memory manager reaches pages of host files. */
+  readonly hostFiles: HostFileAccess;
+  /** Null: programs run without a vDSO. */
+  readonly vdso: VdsoPages | null;
   readonly clock: Clock;
   readonly syscalls: SyscallTable;
   readonly random: (into: Uint8Array) => void;
@@ -57,6 +63,10 @@ export class Kernel {
   readonly platform: Platform;
   readonly poller: HostPoller;
   readonly memory: MemoryFile;
+  /** How the memory manager reaches pages of host files. */
+  readonly hostFiles: HostFileAccess;
+  /** Null: programs run without a vDSO. */
+  readonly vdso: VdsoPages | null;
   readonly clock: Clock;
   readonly syscalls: SyscallTable;
   readonly random: (into: Uint8Array) => void;
@@ -64,8 +74,7 @@ export class Kernel {
   readonly log: (message: string) => void;
 
   readonly timers = new TimerQueue();
-  readonly dentries = new DentryCache();
-  readonly namei = new Namei(this.dentries);
+  readonly vfs = new Vfs();
   readonly futexes = new FutexTable();
   readonly containers = new Map<string, Container>();
   /** The task whose call or fault is being handled; null between. */
@@ -84,6 +93,8 @@ export class Kernel {
     this.platform = parts.platform;
     this.poller = parts.poller;
     this.memory = parts.memory;
+    this.hostFiles = parts.hostFiles;
+    this.vdso = parts.vdso;
     this.clock = parts.clock;
     this.syscalls = parts.syscalls;
     this.random = parts.random;
@@ -146,6 +157,7 @@ export class Kernel {
       case TASK_VFORK:
         if (t.group.exiting || !t.vforking) {
           t.state = TASK_KERNEL;
+          this.finishSyscall(t, t.syscallResult);
           this.returnToUser(t);
         }
         return;
@@ -230,8 +242,16 @@ export class Kernel {
     t.context.resume();
   }
 
-  /** Lets a task that clone or the loader has just made run for the first time. */
-  startTask(t: Task): void {
-    this.ready(t);
+  /** An empty address space with one stopped context, or -errno. The loader sets its layout. */
+  newMemory(
+    limits: MemoryLimits,
+  ): { readonly mm: MemoryManager; readonly context: Context } | number {
+    const made = this.platform.newAddressSpace();
+    if (typeof made === 'number') return made;
+    const { taskSize } = this.platform;
+    const layout = { mmapBase: taskSize, minAddress: 65536 };
+    const { memory, hostFiles } = this;
+    const mm = new MemoryManager(made.space, memory, hostFiles, taskSize, layout, limits);
+    return { mm, context: made.context };
   }
 }

@@ -20,6 +20,10 @@ import {
   RLIMIT_STACK,
 } from '../../spec/linux/resource.ts';
 
+import { CAP_IPC_LOCK } from '../../spec/linux/capability.ts';
+import type { MemoryLimits } from '../mm/memory_manager.ts';
+import type { Credentials } from '../vfs/credentials.ts';
+
 /** Infinity stands for RLIM_INFINITY. Bytes, counts, seconds or microseconds by resource. */
 export interface ResourceLimit {
   readonly soft: number;
@@ -71,4 +75,9 @@ export class ResourceLimits {
   set(resource: number, limit: ResourceLimit): void {
     this.limits[resource] = limit;
   }
+}
+
+/** What an address space of a process with these limits obeys. */
+export function memoryLimits(limits: ResourceLimits, creds: Credentials): MemoryLimits {
+  return { rlimit: (resource) => limits.soft(resource), mayLock: creds.has(CAP_IPC_LOCK) };
 }

@@ -27,3 +27,6 @@ export interface SyscallEntry {
 
 /** By system call number; a missing entry answers ENOSYS. */
 export type SyscallTable = readonly (SyscallEntry | undefined)[];
+
+/** One family's part of the table; sentry/syscalls/table.ts merges them. */
+export type SyscallFragment = Readonly<Record<number, SyscallEntry>>;

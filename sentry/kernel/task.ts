@@ -4,7 +4,8 @@
  * A task is in exactly one TASK_* state. Kernel code runs for a task only from Kernel's loop, to
  * completion; a handler that must wait leaves a Wait behind and returns BLOCKED.
  */
-import { EAGAIN, EINTR, ERESTARTSYS } from '../../spec/linux/errno.ts';
+import { EAGAIN, EBADF, EINTR, ENOTDIR, ERESTARTSYS } from '../../spec/linux/errno.ts';
+import { AT_FDCWD } from '../../spec/linux/fcntl.ts';
 import { RLIMIT_FSIZE } from '../../spec/linux/resource.ts';
 import { SIGKILL } from '../../spec/linux/signal.ts';
 import { Timer } from '../base/timer_queue.ts';
@@ -14,6 +15,7 @@ import type { Context } from '../platform/platform.ts';
 import type { FsCaller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FsContext } from '../vfs/fs_context.ts';
+import type { Path } from '../vfs/mount.ts';
 import type { Container } from './container.ts';
 import type { FdTable } from './fd_table.ts';
 import type { Kernel } from './kernel.ts';
@@ -159,6 +161,15 @@ export class Task implements FsCaller {
   /** CPU time, nanoseconds. */
   get cpuTimeNs(): number {
     return this.state === TASK_DEAD ? 0 : this.context.cpuTimeNs();
+  }
+
+  /** Where a relative `name` of an *at call starts: AT_FDCWD or a directory descriptor. */
+  startPath(fd: number, name: string): Path | number {
+    if (fd === AT_FDCWD || name.charCodeAt(0) === 47) return this.fs.cwd;
+    const file = this.files.get(fd);
+    if (file === undefined) return -EBADF;
+    if (name !== '' && !file.inode.isDirectory) return -ENOTDIR;
+    return file.path;
   }
 
   raise(signo: number): void {

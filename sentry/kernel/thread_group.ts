@@ -3,6 +3,7 @@
  * (setpgid(2), setsid(2), credentials(7)).
  */
 import { WaitQueue } from '../base/wait_queue.ts';
+import type { OpenFile } from '../vfs/open_file.ts';
 import type { ResourceLimits } from './resource_limits.ts';
 import { PendingSignals, type SignalHandlers } from './signal.ts';
 import { TASK_DEAD, type Task } from './task.ts';
@@ -102,6 +103,9 @@ export class ThreadGroup {
   stopReported = true;
   continueReported = true;
 
+  /** The program that runs: /proc/PID/exe. */
+  executable: OpenFile | null = null;
+
   /** prctl PR_SET_CHILD_SUBREAPER. */
   childSubreaper = false;
   dumpable = 1;
@@ -128,6 +132,12 @@ export class ThreadGroup {
     if (this.leader.state !== TASK_DEAD) return this.leader;
     for (const t of this.tasks) return t;
     return null;
+  }
+
+  /** Takes over the reference. */
+  setExecutable(file: OpenFile | null): void {
+    this.executable?.close();
+    this.executable = file;
   }
 
   joinProcessGroup(pg: ProcessGroup): void {
