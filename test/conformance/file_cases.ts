@@ -51,7 +51,7 @@ seq 10 | xargs -n 3; seq 3 | xargs -I{} echo item-{}; find /etc -name 'pass*' -p
     {
       tar: `
 cd /tmp; tar cf all.tar -C /usr share; tar tf all.tar | wc -l; mkdir x; tar xf all.tar -C x; cd x/share; find . -type f -print0 | sort -z | xargs -0 md5sum | md5sum
-cd /usr/share; find . -type f -print0 | sort -z | xargs -0 md5sum | md5sum; diff -r /usr/share /tmp/x/share && echo equal; find /tmp/x -type l | wc -l; find /tmp/x/share -printf '%P %y %m %u %g %l %T@\\n' | sort | sed 's/\\.[0-9]*$//' | md5sum`,
+cd /usr/share; find . -type f -print0 | sort -z | xargs -0 md5sum | md5sum; diff -r --no-dereference /usr/share /tmp/x/share && echo equal; find /tmp/x -type l | wc -l; find /tmp/x/share -printf '%P %y %m %u %g %l %T@\\n' | sort | sed 's/\\.[0-9]*$//' | md5sum`,
       gzip: `
 cd /tmp; tar cf - -C /usr/share perl5 doc | gzip -1 > t.gz; gzip -t t.gz && echo good; zcat t.gz | tar tf - | sort | md5sum; tar xzf t.gz; ls; gzip -d t.gz; ls -d t; tar tvf t | wc -l; seq 100000 > s; gzip -9 s; stat -c %s s.gz; zgrep -c 77 s.gz; gunzip < s.gz | md5sum; gzip -l s.gz | tail -1 | awk '{print $2}'; echo bad | gunzip 2>&1 | sed 's/.*: //'
 tar cf u.tar --exclude='*.gz' -C /etc .; tar df u.tar -C /etc; echo $?; tar --delete -f u.tar ./passwd; tar tf u.tar | grep -c passwd; tar czf - /etc 2> /dev/null | tar xzf - -O etc/passwd | cmp - /etc/passwd && echo same; tar rf u.tar s.gz; tar tf u.tar | tail -1`,

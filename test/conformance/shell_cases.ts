@@ -85,7 +85,8 @@ ulimit -c 0; ulimit -c; ulimit -s 4096; ulimit -s
 ulimit -S -n 32; ulimit -S -n 64; ulimit -S -n; ulimit -H -n 48; ulimit -n 50 2> /dev/null; echo $?`,
     many_processes: 'for ((i = 0; i < 500; i++)); do /bin/true || echo bad; done; echo done',
     expansions: `
-cd /etc; echo pass*; shopt -s nullglob extglob; echo no*such; echo @(passwd|group)
+shopt -s nullglob extglob
+cd /etc; echo passw?; echo no*such; echo @(passwd|group)
 a=(one two three); echo \${#a[@]} \${a[@]:1} "\${a[*]/o/0}"; declare -A m=([k]=v); echo \${m[k]}
 s=/a/b/c.txt; echo \${s##*/} \${s%.*} \${s^^} \${#s} \${unset:-default}
 printf '%q %5.2f %x %b\\n' 'a b' 3.14159 255 'x\\ty'

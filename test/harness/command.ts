@@ -1,15 +1,15 @@
 /** Runs a host program to its end with bounded time and output, and says what came of it. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 export interface CommandOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Print the output as it comes, as well as collecting it. */
-  readonly echo?: boolean;
-  /** Host path the standard output is also appended to while the program runs. */
-  readonly onStdout?: (chunk: string) => void;
 }
 
 export interface CommandResult {
@@ -42,21 +42,55 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SIGSYS: 31,
 };
 
+/**
+ * Three real pipes. Node gives its children socket pairs, which /dev/stdout cannot be opened on and
+ * which other programs tell apart from pipes.
+ */
+function openPipes(): { child: [number, number, number]; ours: [Socket, Socket, Socket] } {
+  const base = join(tmpdir(), `runsc-pipe-${process.pid}-${++serial}`);
+  const paths = [0, 1, 2].map((n) => `${base}.${n}`);
+  execFileSync('mkfifo', paths);
+  // O_RDWR opens a FIFO without waiting for the other side; it is only held until both are open.
+  const held = paths.map((path) => openSync(path, constants.O_RDWR));
+  const reads = paths.map((path, n) =>
+    openSync(path, n === 0 ? constants.O_RDONLY : constants.O_RDONLY | constants.O_NONBLOCK),
+  );
+  const writes = paths.map((path, n) =>
+    openSync(path, n === 0 ? constants.O_WRONLY | constants.O_NONBLOCK : constants.O_WRONLY),
+  );
+  for (const fd of held) closeSync(fd);
+  for (const path of paths) rmSync(path);
+  return {
+    child: [reads[0]!, writes[1]!, writes[2]!],
+    ours: [
+      new Socket({ fd: writes[0]!, readable: false, writable: true }),
+      new Socket({ fd: reads[1]!, readable: true, writable: false }),
+      new Socket({ fd: reads[2]!, readable: true, writable: false }),
+    ],
+  };
+}
+
+let serial = 0;
+
 /** Runs `argv` in a process group of its own, which is killed when the time is up. */
 export function run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   const [file, ...args] = argv;
   const started = performance.now();
   return new Promise((resolve) => {
+    const pipes = openPipes();
+    const [stdin, stdout, stderr] = pipes.ours;
     const child = spawn(file!, args, {
       cwd: options.cwd,
       env: options.env ? { ...options.env } : process.env,
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: pipes.child,
       detached: true,
     });
+    for (const fd of pipes.child) closeSync(fd);
     const out: string[] = [];
     const err: string[] = [];
     let bytes = 0;
     let timedOut = false;
+    let status = 127;
     const killGroup = () => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -64,38 +98,42 @@ export function run(argv: readonly string[], options: CommandOptions = {}): Prom
         // Already gone.
       }
     };
+    const abandon = () => {
+      for (const stream of pipes.ours) stream.destroy();
+    };
     const timer = setTimeout(() => {
       timedOut = true;
       killGroup();
       // A grandchild that left the group may hold the pipes open.
-      setTimeout(() => {
-        child.stdout.destroy();
-        child.stderr.destroy();
-      }, 2000);
+      setTimeout(abandon, 2000).unref();
     }, options.timeoutMs ?? 60_000);
-    const collect = (into: string[], stream: NodeJS.WriteStream) => (chunk: Buffer) => {
+    const collect = (into: string[]) => (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes > OUTPUT_MAX) return killGroup();
-      const text = chunk.toString('latin1');
-      into.push(text);
-      if (into === out) options.onStdout?.(text);
-      if (options.echo) stream.write(chunk);
+      into.push(chunk.toString('latin1'));
+      return undefined;
     };
-    child.stdout.on('data', collect(out, process.stdout));
-    child.stderr.on('data', collect(err, process.stderr));
-    child.stdin.on('error', () => {});
-    child.stdin.end(options.input ?? '');
-    const finish = (status: number) => {
+    stdout.on('data', collect(out));
+    stderr.on('data', collect(err));
+    stdin.on('error', () => {});
+    stdin.end(options.input ?? '');
+    let open = 3;
+    const finish = () => {
+      if (--open > 0) return;
       clearTimeout(timer);
+      stdin.destroy();
       const elapsedMs = performance.now() - started;
       resolve({ status, stdout: out.join(''), stderr: err.join(''), timedOut, elapsedMs });
     };
+    stdout.on('close', finish);
+    stderr.on('close', finish);
     child.on('error', (error) => {
       err.push(String(error));
-      finish(127);
+      finish();
     });
-    child.on('close', (code, signal) => {
-      finish(code ?? 128 + (SIGNALS[signal ?? ''] ?? 0));
+    child.on('exit', (code, signal) => {
+      status = code ?? 128 + (SIGNALS[signal ?? ''] ?? 0);
+      finish();
     });
   });
 }
