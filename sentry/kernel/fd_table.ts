@@ -2,6 +2,7 @@
  * File descriptor tables (Linux's files_struct), shared by CLONE_FILES.
  */
 import { EBADF, EMFILE } from '../../spec/linux/errno.ts';
+import type { LockOwner } from '../vfs/file_lock.ts';
 import type { OpenFile } from '../vfs/open_file.ts';
 
 interface Slot {
@@ -9,7 +10,9 @@ interface Slot {
   closeOnExec: boolean;
 }
 
-export class FdTable {
+export class FdTable implements LockOwner {
+  /** See vfs/file_lock.ts: POSIX locks belong to the table. */
+  lockWait: LockOwner | null = null;
   private readonly slots: (Slot | null)[] = [];
   /** No free descriptor is below this. */
   private lowestFree = 0;
@@ -65,6 +68,8 @@ export class FdTable {
 
   private drop(file: OpenFile, fd: number): number {
     const r = file.flush();
+    // POSIX locks end when their owner closes any descriptor of the file (fcntl(2)).
+    file.inode.locks?.releaseOwner(this);
     this.onClose?.(file, fd);
     file.close();
     return r;

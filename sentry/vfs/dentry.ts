@@ -78,7 +78,9 @@ export class DentryCache {
   move(d: Dentry, newParent: Dentry, newName: string): void {
     const old = newParent.cached(newName);
     if (old !== undefined && old !== d) this.remove(old);
-    d.parent.children?.delete(d.name);
+    const siblings = d.parent.children;
+    siblings?.delete(d.name);
+    if (siblings?.size === 0) d.parent.children = null;
     d.parent = newParent;
     d.name = newName;
     newParent.children ??= new Map();

@@ -18,11 +18,13 @@ export function samePath(a: Path, b: Path): boolean {
 /** Keeps the dentry cached while something refers to it by path. */
 export function pin(path: Path): Path {
   path.dentry.pins++;
+  path.mount.pins++;
   return path;
 }
 
 export function unpin(path: Path): void {
   const d = path.dentry;
+  path.mount.unpinned();
   if (--d.pins === 0 && d.detached && d.children === null) d.inode?.forget();
 }
 
@@ -41,6 +43,10 @@ export class Mount {
   /** Where it stands; null for the root of a namespace. */
   parent: Mount | null = null;
   mountpoint: Dentry | null = null;
+  /** Open files, working directories and roots in this mount: umount(2) says EBUSY while there are. */
+  pins = 0;
+  /** Set while a mount that was detached lazily still has users; runs when the last one goes. */
+  onIdle: (() => void) | null = null;
   /** Mounts standing on dentries of this mount; the topmost wins. */
   readonly children = new Map<Dentry, Mount>();
 
@@ -50,6 +56,13 @@ export class Mount {
     this.root = root;
     this.source = source;
     this.flags = flags;
+  }
+
+  unpinned(): void {
+    if (--this.pins > 0 || this.onIdle === null) return;
+    const done = this.onIdle;
+    this.onIdle = null;
+    done();
   }
 
   get readonly(): boolean {
@@ -109,7 +122,9 @@ export class MountNamespace {
     m.root.pins--;
     m.parent = null;
     m.mountpoint = null;
-    if (!this.mounts.some((o) => o.fs === m.fs)) m.fs.destroy();
+    if (this.mounts.some((o) => o.fs === m.fs)) return;
+    if (m.pins === 0) m.fs.destroy();
+    else m.onIdle = () => m.fs.destroy();
   }
 
   /** Follows mounts standing on `path` up to the topmost one's root. */

@@ -59,7 +59,11 @@ export class Namei {
     return r === 0 ? walk.at : r;
   }
 
-  /** Resolves all but the last component. A final symlink is not followed. */
+  /**
+   * Resolves all but the last component. With `follow`, a final symlink leads on to the last component
+   * of what it names (O_CREAT through a dangling link); a magic link leaves its object as `parent` and
+   * '' as the name.
+   */
   lookupParent(caller: FsCaller, path: string, options: WalkOptions): ParentPath | number {
     if (path === '') return -ENOENT;
     if (path.length >= PATH_MAX) return -ENAMETOOLONG;
@@ -142,6 +146,8 @@ class Walk {
       const allowed = permission(dir, this.caller.creds, MAY_EXEC);
       if (allowed < 0) return allowed;
       if (isLast && parentOnly) {
+        const link = this.options.follow ? this.finalLink(name) : null;
+        if (link !== null) return this.followLink(link, true);
         this.last = name;
         return 0;
       }
@@ -150,6 +156,13 @@ class Walk {
       if (r !== 0) return r;
       i = k;
     }
+  }
+
+  private finalLink(name: string): Path | null {
+    if (name === '.' || name === '..') return null;
+    const d = this.namei.child(this.at, name);
+    if (typeof d === 'number' || d.inode?.isSymlink !== true) return null;
+    return { mount: this.at.mount, dentry: d };
   }
 
   private requireDirectory(): number {
@@ -187,7 +200,7 @@ class Walk {
     return this.moveTo(this.caller.fs.mounts.top({ mount, dentry }));
   }
 
-  private followLink(link: Path): number {
+  private followLink(link: Path, parentOnly = false): number {
     const inode = link.dentry.inode;
     if (inode === null) return -ENOENT;
     if ((this.resolve & RESOLVE_NO_SYMLINKS) !== 0) return -ELOOP;
@@ -204,7 +217,7 @@ class Walk {
     if (target === '') return -ENOENT;
     if (target.length >= PATH_MAX) return -ENAMETOOLONG;
     const r = this.beginAt(target);
-    return r !== 0 ? r : this.components(target, false, false);
+    return r !== 0 ? r : this.components(target, parentOnly, parentOnly);
   }
 }
 

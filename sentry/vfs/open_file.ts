@@ -21,6 +21,8 @@ import type { IoBuffer } from '../mm/io_buffer.ts';
 import type { Mappable } from '../mm/mappable.ts';
 import type { FsCaller } from './caller.ts';
 import type { Dentry } from './dentry.ts';
+import type { LockOwner } from './file_lock.ts';
+import { notifyClose } from './fsnotify.ts';
 import type { Inode } from './inode.ts';
 import { type Path, pin, unpin } from './mount.ts';
 import type { DirEntry, Stat } from './stat.ts';
@@ -28,7 +30,7 @@ import type { DirEntry, Stat } from './stat.ts';
 export const ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
 
-export abstract class OpenFile implements Waitable {
+export abstract class OpenFile implements Waitable, LockOwner {
   /** Where it was opened. Anonymous files (pipes, sockets, eventfd) have a path of their own making. */
   readonly path: Path;
   readonly inode: Inode;
@@ -39,6 +41,10 @@ export abstract class OpenFile implements Waitable {
   /** Signals for F_SETOWN: a pid, a negative pgid, or 0. */
   owner = 0;
   ownerSignal = 0;
+  /** Counted in the inode's writeCount (ETXTBSY); set by whoever opened it for writing. */
+  deniesExecution = false;
+  /** As the owner of OFD locks and flock(2). */
+  lockWait: LockOwner | null = null;
 
   constructor(path: Path, inode: Inode, flags: number) {
     this.path = pin(path);
@@ -73,6 +79,14 @@ export abstract class OpenFile implements Waitable {
   /** False for regular files and directories, which epoll_ctl(2) refuses with EPERM. */
   get pollable(): boolean {
     return this.waitQueue !== null;
+  }
+
+  /**
+   * Asked right after opening: -EAGAIN while open(2) itself must wait on `waitQueue`, as for a fifo
+   * whose other end nobody holds; 0 or -errno otherwise.
+   */
+  openStatus(): number {
+    return 0;
   }
 
   // I/O: bytes transferred (0 is end of file), -EAGAIN when it must wait, or -errno ------------
@@ -138,6 +152,9 @@ export abstract class OpenFile implements Waitable {
   close(): void {
     if (--this.refs > 0) return;
     if (this.refs < 0) throw new Error('open file closed twice');
+    this.inode.locks?.releaseOwner(this);
+    if (this.deniesExecution) this.inode.writeCount--;
+    notifyClose(this.dentry, this.writable);
     this.release();
     unpin(this.path);
   }
