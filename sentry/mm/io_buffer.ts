@@ -7,7 +7,6 @@
  * the memory meanwhile. What has become invalid ends the buffer early, as copy_to_user does: transfers
  * return fewer bytes, and `faulted` is set (a caller that moved nothing then returns -EFAULT).
  */
-
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 
 /** A contiguous piece of memory the kernel can touch. Valid until the next kernel operation. */

@@ -239,11 +239,14 @@ export class Reservation {
     this.next = firstLength;
   }
 
-  /** `length` bytes, right after the previous ones where possible, or -ENOMEM. */
-  take(memory: MemoryFile, length: number): number {
+  /**
+   * `length` bytes with one reference, right after the previous ones where possible (the first ones:
+   * at `near`), or -ENOMEM.
+   */
+  take(memory: MemoryFile, length: number, near = -1): number {
     if (this.end - this.at < length) {
       const wanted = Math.max(length, this.next);
-      const hint = this.end > 0 ? this.end : -1;
+      const hint = this.end > 0 ? this.end : near;
       const offset = memory.allocate(wanted, hint);
       if (offset < 0) return offset;
       if (offset !== this.end) {

@@ -1,0 +1,279 @@
+/**
+ * Access to application memory from the kernel (Linux's uaccess): never throws; an address that is
+ * not there, or not allowed, gives -EFAULT.
+ *
+ * The fast path is a small table of pages looked up lately, as a TLB is; it is emptied whenever the
+ * address space changes. Pages of mapped host files never enter it: they are read with pread and
+ * written with pwrite, because touching a mapping of a file that somebody truncates raises SIGBUS.
+ */
+import { EFAULT, EINVAL, ENAMETOOLONG } from '../../spec/linux/errno.ts';
+import { PAGE_SIZE } from '../../spec/linux/mman.ts';
+import { decodeByteString } from '../base/byte_string.ts';
+import { IoBuffer, type Location, type UserMemoryAccess, copyBytes } from './io_buffer.ts';
+import type { MemoryFile } from './memory_file.ts';
+
+/** Host files that are mapped: positional I/O. Count, or -errno. */
+export interface HostFileAccess {
+  pread(fd: number, bytes: Uint8Array, offset: number): number;
+  pwrite(fd: number, bytes: Uint8Array, offset: number): number;
+}
+
+const TLB_SIZE = 64;
+const IOV_MAX = 1024;
+/** Linux's MAX_RW_COUNT: one call moves no more. */
+export const MAX_RW_COUNT = 0x7ffff000;
+const TWO_32 = 2 ** 32;
+
+export abstract class UserMemory implements UserMemoryAccess {
+  readonly memory: MemoryFile;
+  readonly hostFiles: HostFileAccess;
+  epoch = 0;
+
+  /** Page numbers, and the MemoryFile offsets of those pages. */
+  private readonly readTags = new Float64Array(TLB_SIZE).fill(-1);
+  private readonly readOffsets = new Float64Array(TLB_SIZE);
+  private readonly writeTags = new Float64Array(TLB_SIZE).fill(-1);
+  private readonly writeOffsets = new Float64Array(TLB_SIZE);
+  private readonly small = new Uint8Array(8);
+  private readonly smallView = new DataView(this.small.buffer);
+  private readonly location: Location;
+
+  constructor(memory: MemoryFile, hostFiles: HostFileAccess) {
+    this.memory = memory;
+    this.hostFiles = hostFiles;
+    this.location = { bytes: memory.bytes, start: 0, length: 0, fd: -1, offset: 0 };
+  }
+
+  abstract locate(addr: number, length: number, write: boolean, into: Location): number;
+  /** Bytes from `addr` (at most `length`) that the Vmas allow to be read or written. */
+  protected abstract accessible(addr: number, length: number, write: boolean): number;
+
+  readHost(fd: number, bytes: Uint8Array, offset: number): number {
+    return this.hostFiles.pread(fd, bytes, offset);
+  }
+
+  writeHost(fd: number, bytes: Uint8Array, offset: number): number {
+    return this.hostFiles.pwrite(fd, bytes, offset);
+  }
+
+  /** To be called after every change of Vmas or Pmas. */
+  protected flushTlb(): void {
+    this.epoch++;
+    this.readTags.fill(-1);
+    this.writeTags.fill(-1);
+  }
+
+  // Small values -----------------------------------------------------------------------------
+
+  /** The value, or -EFAULT. */
+  readU8(addr: number): number {
+    const at = this.readable(addr, 1);
+    if (at >= 0) return this.memory.bytes[at]!;
+    return this.copyIn(addr, this.small, 0, 1) < 0 ? -EFAULT : this.small[0]!;
+  }
+
+  readU16(addr: number): number {
+    const at = this.readable(addr, 2);
+    if (at >= 0) return this.memory.view.getUint16(at, true);
+    return this.copyIn(addr, this.small, 0, 2) < 0 ? -EFAULT : this.smallView.getUint16(0, true);
+  }
+
+  readU32(addr: number): number {
+    const at = this.readable(addr, 4);
+    if (at >= 0) return this.memory.view.getUint32(at, true);
+    return this.copyIn(addr, this.small, 0, 4) < 0 ? -EFAULT : this.smallView.getUint32(0, true);
+  }
+
+  /** As an unsigned Number: exact below 2^53. */
+  readU64(addr: number): number {
+    const at = this.readable(addr, 8);
+    if (at >= 0) {
+      const { view } = this.memory;
+      return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_32;
+    }
+    if (this.copyIn(addr, this.small, 0, 8) < 0) return -EFAULT;
+    return this.smallView.getUint32(0, true) + this.smallView.getUint32(4, true) * TWO_32;
+  }
+
+  /** 0 or -EFAULT, here and below. */
+  writeU8(addr: number, value: number): number {
+    this.small[0] = value;
+    return this.copyOut(addr, this.small, 0, 1);
+  }
+
+  writeU16(addr: number, value: number): number {
+    this.smallView.setUint16(0, value, true);
+    return this.copyOut(addr, this.small, 0, 2);
+  }
+
+  writeU32(addr: number, value: number): number {
+    const at = this.writable(addr, 4);
+    if (at >= 0) {
+      this.memory.view.setUint32(at, value, true);
+      return 0;
+    }
+    this.smallView.setUint32(0, value, true);
+    return this.copyOut(addr, this.small, 0, 4);
+  }
+
+  /** Takes a safe integer; negative values are stored in two's complement. */
+  writeU64(addr: number, value: number): number {
+    this.smallView.setUint32(0, value, true);
+    this.smallView.setUint32(4, Math.floor(value / TWO_32), true);
+    return this.copyOut(addr, this.small, 0, 8);
+  }
+
+  // Byte ranges ------------------------------------------------------------------------------
+
+  /** Fills dst[start, start + length) from `addr`. */
+  copyIn(addr: number, dst: Uint8Array, start = 0, length = dst.length - start): number {
+    const at = this.readable(addr, length);
+    if (at >= 0) {
+      copyBytes(this.memory.bytes, at, dst, start, length);
+      return 0;
+    }
+    if (length === 0) return 0;
+    const buffer = this.transient(addr, length, false);
+    return buffer.read(dst, start, start + length) < length ? -EFAULT : 0;
+  }
+
+  /** Copies src[start, start + length) to `addr`. Stops at the first page it cannot write. */
+  copyOut(addr: number, src: Uint8Array, start = 0, length = src.length - start): number {
+    const at = this.writable(addr, length);
+    if (at >= 0) {
+      copyBytes(src, start, this.memory.bytes, at, length);
+      return 0;
+    }
+    if (length === 0) return 0;
+    const buffer = this.transient(addr, length, true);
+    return buffer.write(src, start, start + length) < length ? -EFAULT : 0;
+  }
+
+  /** Sets `length` bytes to zero (clear_user). */
+  zero(addr: number, length: number): number {
+    if (length === 0) return 0;
+    return this.transient(addr, length, true).fill(0, length) < length ? -EFAULT : 0;
+  }
+
+  /**
+   * A NUL-terminated byte string of fewer than `max` bytes, without the NUL. -EFAULT, or
+   * -ENAMETOOLONG when there is no NUL among the first `max` bytes.
+   */
+  copyInString(addr: number, max: number): string | number {
+    let text = '';
+    for (let got = 0; got < max; ) {
+      const at = addr + got;
+      const length = Math.min(PAGE_SIZE - (at % PAGE_SIZE), max - got);
+      const from = this.readable(at, 1);
+      let piece: Uint8Array;
+      if (from >= 0) {
+        piece = this.memory.bytes.subarray(from, from + length);
+      } else {
+        const n = this.accessible(at, length, false);
+        piece = new Uint8Array(n);
+        if (n === 0 || this.copyIn(at, piece) < 0) return -EFAULT;
+      }
+      const nul = piece.indexOf(0);
+      if (nul >= 0) return text + decodeByteString(piece, 0, nul);
+      text += decodeByteString(piece);
+      got += piece.length;
+    }
+    return -ENAMETOOLONG;
+  }
+
+  // Buffers ----------------------------------------------------------------------------------
+
+  /**
+   * A buffer over [addr, addr + length). `write`: the kernel will write there. A range that is valid
+   * only up to a point gives the shorter buffer; one that is not valid at all gives null (EFAULT).
+   */
+  userBuffer(addr: number, length: number, write: boolean): IoBuffer | null {
+    const wanted = Math.min(length, MAX_RW_COUNT);
+    const n = wanted === 0 ? 0 : this.accessible(addr, wanted, write);
+    if (n === 0 && length > 0) return null;
+    return IoBuffer.user(this, [addr, n], n, write);
+  }
+
+  /**
+   * A buffer over an iovec array. -EINVAL for too many or too long elements, -EFAULT when the array
+   * or its first bytes cannot be reached.
+   */
+  userVector(iov: number, count: number, write: boolean): IoBuffer | number {
+    if (count < 0 || count > IOV_MAX) return -EINVAL;
+    const ranges: number[] = [];
+    let wanted = 0;
+    for (let i = 0; i < count; i++) {
+      const base = this.readU64(iov + i * 16);
+      const length = this.readU64(iov + i * 16 + 8);
+      if (base < 0 || length < 0) return -EFAULT;
+      if (length >= 2 ** 63) return -EINVAL;
+      const n = Math.min(length, MAX_RW_COUNT - wanted);
+      ranges.push(base, n);
+      wanted += n;
+    }
+    let valid = 0;
+    for (let i = 0; i < ranges.length; i += 2) {
+      const length = ranges[i + 1]!;
+      const n = length === 0 ? 0 : this.accessible(ranges[i]!, length, write);
+      valid += n;
+      if (n < length) break;
+    }
+    if (valid === 0 && wanted > 0) return -EFAULT;
+    return IoBuffer.user(this, ranges, valid, write);
+  }
+
+  // Futex words ------------------------------------------------------------------------------
+
+  /** The word at a 4-byte aligned `addr`, read atomically, or -EFAULT. */
+  atomicLoadU32(addr: number): number {
+    const at = this.readable(addr, 4);
+    return at < 0 ? this.readU32(addr) : Atomics.load(this.memory.words, at / 4) >>> 0;
+  }
+
+  /** Stores `replacement` if the word is `expected`. Returns what was there, or -EFAULT. */
+  compareExchangeU32(addr: number, expected: number, replacement: number): number {
+    const at = this.writable(addr, 4);
+    if (at >= 0) {
+      const { words } = this.memory;
+      return Atomics.compareExchange(words, at / 4, expected | 0, replacement | 0) >>> 0;
+    }
+    // A shared host file: nothing better than read and write.
+    const old = this.readU32(addr);
+    if (old !== expected) return old;
+    const result = this.writeU32(addr, replacement);
+    return result < 0 ? result : old;
+  }
+
+  // The table --------------------------------------------------------------------------------
+
+  /** MemoryFile offset of [addr, addr + length) when it lies in one known page, else -1. */
+  private readable(addr: number, length: number): number {
+    const inPage = addr % PAGE_SIZE;
+    if (inPage + length > PAGE_SIZE || length === 0) return -1;
+    const page = (addr - inPage) / PAGE_SIZE;
+    const slot = page % TLB_SIZE;
+    if (this.readTags[slot] === page) return this.readOffsets[slot]! + inPage;
+    const { location } = this;
+    if (this.locate(addr - inPage, PAGE_SIZE, false, location) < 0 || location.fd >= 0) return -1;
+    this.readTags[slot] = page;
+    this.readOffsets[slot] = location.start;
+    return location.start + inPage;
+  }
+
+  private writable(addr: number, length: number): number {
+    const inPage = addr % PAGE_SIZE;
+    if (inPage + length > PAGE_SIZE || length === 0) return -1;
+    const page = (addr - inPage) / PAGE_SIZE;
+    const slot = page % TLB_SIZE;
+    if (this.writeTags[slot] === page) return this.writeOffsets[slot]! + inPage;
+    const { location } = this;
+    if (this.locate(addr - inPage, PAGE_SIZE, true, location) < 0 || location.fd >= 0) return -1;
+    this.writeTags[slot] = page;
+    this.writeOffsets[slot] = location.start;
+    return location.start + inPage;
+  }
+
+  private transient(addr: number, length: number, write: boolean): IoBuffer {
+    return IoBuffer.user(this, [addr, length], length, write);
+  }
+}
