@@ -1,0 +1,469 @@
+/**
+ * A 9P2000.L client with typed operations: objects or -errno, never an exception. What a server lacks
+ * of our extensions is made up with plain 9P2000.L, so any 9P2000.L server can be a volume.
+ *
+ * Fids are numbers that the caller clunks. Host descriptors that come with replies belong to the
+ * caller; each was checked to be a regular file, open as asked for.
+ */
+import * as fs from '../../../native/fs.ts';
+import { fstat } from '../../../native/stat.ts';
+import { EINVAL, EIO, ENOENT, EPROTO } from '../../../spec/linux/errno.ts';
+import { F_GETFL } from '../../../spec/linux/fcntl.ts';
+import { S_IFLNK, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
+import * as p9 from '../../../spec/p9/constants.ts';
+import { type DirentPlus, decodeDirents, decodeDirentsPlus } from '../../../spec/p9/dirent.ts';
+import type { Fields, P9Attr } from '../../../spec/p9/messages.ts';
+import { Channel, MAX_POSTED } from './channel.ts';
+
+const DT_SHIFT = 12;
+/** The most entries of one directory that are listed; more are a hostile server's. */
+const MAX_ENTRIES = 4 * 1024 * 1024;
+
+export interface Walked {
+  /** The fid of the last component, or -1 when the walk stopped early. */
+  readonly fid: number;
+  /** Of the components reached (of the start itself when there were no names). */
+  readonly attrs: readonly P9Attr[];
+  /** Why it stopped: -errno, or 0. */
+  readonly error: number;
+}
+
+export interface Opened {
+  /** The open fid, to be clunked; -1 when `hostFd` makes it needless. */
+  readonly fid: number;
+  /** The file on the host, or -1 when the server donates none. */
+  readonly hostFd: number;
+}
+
+export interface Created extends Opened {
+  /** An unopened fid of the new file, and its attributes. */
+  readonly nodeFid: number;
+  readonly attr: P9Attr;
+}
+
+/** Owner and mode of what is created. */
+export interface Creation {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export class Client {
+  private readonly channel: Channel;
+  private readonly extended: boolean;
+  /** Clunked numbers, oldest first. */
+  private readonly freeFids: number[] = [];
+  private nextFid = 0;
+  private ownerUid = -1;
+
+  private constructor(channel: Channel, extended: boolean) {
+    this.channel = channel;
+    this.extended = extended;
+  }
+
+  /** Agrees on a version over the connected socket `fd`, which is taken over. */
+  static connect(fd: number, versions = [p9.VERSION_RUNSC, p9.VERSION_9P2000_L]): Client | number {
+    const channel = new Channel(fd);
+    for (const version of versions) {
+      const r = channel.call('Tversion', { msize: p9.MAX_MSIZE, version }, p9.NOTAG);
+      if (typeof r === 'number') break;
+      if (r.version !== version) continue;
+      if (r.msize < p9.MIN_MSIZE || r.msize > p9.MAX_MSIZE) break;
+      channel.msize = r.msize;
+      return new Client(channel, version === p9.VERSION_RUNSC);
+    }
+    channel.die();
+    return -EPROTO;
+  }
+
+  get isDead(): boolean {
+    return this.channel.isDead;
+  }
+
+  close(): void {
+    this.channel.die();
+  }
+
+  /** A number is bound again only when its Tclunk was surely answered: more followed than are ever
+   * outstanding. A server may handle requests in any order. */
+  private newFid(): number {
+    if (this.freeFids.length <= 2 * MAX_POSTED) return this.nextFid++;
+    const [fid] = this.freeFids.splice(0, 1);
+    return fid!;
+  }
+
+  /** Gives a number back that the server does not have bound. */
+  private unusedFid(fid: number): void {
+    this.freeFids.push(fid);
+  }
+
+  /** Lets go of a fid; it leaves with the next request. */
+  clunk(fid: number): void {
+    if (fid < 0) return;
+    this.channel.post('Tclunk', { fid });
+    this.freeFids.push(fid);
+  }
+
+  /** The root of the tree. */
+  attach(): { readonly fid: number; readonly attr: P9Attr } | number {
+    const fid = this.newFid();
+    const attach = { fid, afid: p9.NOFID, uname: '', aname: '', nUname: p9.NONUNAME };
+    const a = this.channel.queue('Tattach', attach);
+    const g = this.channel.queue('Tgetattr', { fid, mask: p9.GETATTR_ALL });
+    const attached = this.channel.receive(a);
+    const got = this.channel.receive(g);
+    if (typeof attached === 'number') {
+      this.unusedFid(fid);
+      return attached;
+    }
+    if (typeof got !== 'number') return { fid, attr: got.attr };
+    this.clunk(fid);
+    return got;
+  }
+
+  /** Walks up to MAX_WALK_ELEMENTS names; -errno only when the request itself failed. */
+  walkGetattr(from: number, names: readonly string[]): Walked | number {
+    if (names.length > p9.MAX_WALK_ELEMENTS) return -EINVAL;
+    if (!this.extended) return this.walkPlain(from, names);
+    const newfid = this.newFid();
+    const r = this.channel.call('Twalkgetattr', { fid: from, newfid, names });
+    if (typeof r === 'number') {
+      this.unusedFid(newfid);
+      return r;
+    }
+    const expected = Math.max(names.length, 1);
+    if (r.ecode === 0 && r.attrs.length === expected) {
+      return { fid: newfid, attrs: r.attrs, error: 0 };
+    }
+    this.unusedFid(newfid);
+    if (r.ecode === 0 || r.ecode > 4095 || r.attrs.length >= expected) return this.broken();
+    return { fid: -1, attrs: r.attrs, error: -r.ecode };
+  }
+
+  /** The server contradicts itself: nothing it says can be used any more. */
+  private broken(): number {
+    this.channel.die();
+    return -EIO;
+  }
+
+  private walkPlain(from: number, names: readonly string[]): Walked | number {
+    const attrs: P9Attr[] = [];
+    let at = from;
+    for (const step of names.length === 0 ? [[]] : names.map((n) => [n])) {
+      const newfid = this.newFid();
+      const w = this.channel.queue('Twalk', { fid: at, newfid, names: step });
+      const g = this.channel.queue('Tgetattr', { fid: newfid, mask: p9.GETATTR_ALL });
+      const walked = this.channel.receive(w);
+      const got = this.channel.receive(g);
+      if (at !== from) this.clunk(at);
+      const short = typeof walked !== 'number' && walked.qids.length !== step.length;
+      if (typeof walked === 'number' || short) this.unusedFid(newfid);
+      else if (typeof got === 'number') this.clunk(newfid);
+      if (typeof walked === 'number') return { fid: -1, attrs, error: walked };
+      if (short) return { fid: -1, attrs, error: -ENOENT };
+      if (typeof got === 'number') return { fid: -1, attrs, error: got };
+      attrs.push(got.attr);
+      at = newfid;
+    }
+    return { fid: at, attrs, error: 0 };
+  }
+
+  getattr(fid: number): P9Attr | number {
+    const r = this.channel.call('Tgetattr', { fid, mask: p9.GETATTR_ALL });
+    return typeof r === 'number' ? r : r.attr;
+  }
+
+  setattr(changes: Fields<'Tsetattr'>): number {
+    return status(this.channel.call('Tsetattr', changes));
+  }
+
+  /** Opens the file of `fid` (which stays as it is) with P9_* flags. */
+  open(fid: number, flags: number): Opened | number {
+    const newfid = this.newFid();
+    const w = this.channel.queue('Twalk', { fid, newfid, names: [] });
+    const o = this.channel.queue('Tlopen', { fid: newfid, flags });
+    const walked = this.channel.receive(w);
+    const opened = this.channel.receive(o);
+    const hostFd = this.channel.hostFd;
+    if (typeof walked === 'number') this.unusedFid(newfid);
+    else if (typeof opened === 'number') this.clunk(newfid);
+    if (typeof walked === 'number' || typeof opened === 'number') {
+      // A server that fails the walk but opens and donates all the same.
+      if (hostFd >= 0) fs.close(hostFd);
+      return typeof walked === 'number' ? walked : (opened as number);
+    }
+    return this.usable(newfid, hostFd, flags);
+  }
+
+  /** Checks a donated descriptor; without one the fid stays open for reading and writing by 9P. */
+  private usable(fid: number, hostFd: number, flags: number): Opened | number {
+    if (hostFd < 0) return { fid, hostFd };
+    this.clunk(fid);
+    const s = fstat(hostFd);
+    const how = fs.fcntl(hostFd, F_GETFL);
+    const regular = typeof s !== 'number' && (s.mode & S_IFMT) === S_IFREG;
+    if (regular && (how & p9.P9_ACCMODE) === (flags & p9.P9_ACCMODE)) return { fid: -1, hostFd };
+    fs.close(hostFd);
+    return this.broken();
+  }
+
+  private setOwner(uid: number): void {
+    if (!this.extended || uid === this.ownerUid) return;
+    this.channel.post('Tsetowner', { uid });
+    this.ownerUid = uid;
+  }
+
+  /** Makes a regular file that must not exist, and opens it with P9_* flags. */
+  create(directory: number, name: string, flags: number, how: Creation): Created | number {
+    this.setOwner(how.uid);
+    const fid = this.newFid();
+    const w = this.channel.queue('Twalk', { fid: directory, newfid: fid, names: [] });
+    const creation = { fid, name, flags: flags | p9.P9_CREATE | p9.P9_EXCL };
+    const c = this.channel.queue('Tlcreate', { ...creation, mode: how.mode, gid: how.gid });
+    const walked = this.channel.receive(w);
+    const created = this.channel.receive(c);
+    const { hostFd } = this.channel;
+    if (typeof walked === 'number') this.unusedFid(fid);
+    else if (typeof created === 'number') this.clunk(fid);
+    if (typeof walked === 'number' || typeof created === 'number') {
+      if (hostFd >= 0) fs.close(hostFd);
+      return typeof created === 'number' ? created : (walked as number);
+    }
+    const opened = this.usable(fid, hostFd, flags);
+    if (typeof opened === 'number') return opened;
+    const node = this.lookupNew(directory, name, how);
+    if (typeof node !== 'number') return { ...opened, nodeFid: node.fid, attr: node.attr };
+    this.clunk(opened.fid);
+    if (opened.hostFd >= 0) fs.close(opened.hostFd);
+    return node;
+  }
+
+  /** The fid and attributes of what was just made. */
+  private lookupNew(
+    directory: number,
+    name: string,
+    how: Creation,
+  ): { readonly fid: number; readonly attr: P9Attr } | number {
+    const w = this.walkGetattr(directory, [name]);
+    if (typeof w === 'number') return w;
+    const attr = w.attrs[0];
+    if (w.error < 0 || attr === undefined) return w.error < 0 ? w.error : -EIO;
+    if (this.extended || attr.uid === how.uid) return { fid: w.fid, attr };
+    // Plain 9P2000.L gives everything to the user of the attach.
+    const { uid } = how;
+    const link = (attr.mode & S_IFMT) === S_IFLNK;
+    const mode = how.mode & 0o7777;
+    // The change of owner takes set-user-ID bits away, so the mode is said again.
+    const valid = p9.SETATTR_UID | (link ? 0 : p9.SETATTR_MODE);
+    this.setattr({ ...NO_CHANGES, fid: w.fid, valid, uid, mode });
+    return { fid: w.fid, attr: { ...attr, uid } };
+  }
+
+  /** Makes a directory; answers with its fid and attributes. */
+  mkdir(dfid: number, name: string, how: Creation) {
+    this.setOwner(how.uid);
+    const { mode, gid } = how;
+    const r = this.channel.call('Tmkdir', { dfid, name, mode, gid });
+    return typeof r === 'number' ? r : this.lookupNew(dfid, name, how);
+  }
+
+  /** Makes a fifo, socket or regular file; `how.mode` includes the type. */
+  mknod(dfid: number, name: string, how: Creation, major: number, minor: number) {
+    this.setOwner(how.uid);
+    const { mode, gid } = how;
+    const r = this.channel.call('Tmknod', { dfid, name, mode, major, minor, gid });
+    return typeof r === 'number' ? r : this.lookupNew(dfid, name, how);
+  }
+
+  symlink(fid: number, name: string, target: string, how: Creation) {
+    this.setOwner(how.uid);
+    const r = this.channel.call('Tsymlink', { fid, name, target, gid: how.gid });
+    return typeof r === 'number' ? r : this.lookupNew(fid, name, how);
+  }
+
+  link(dfid: number, name: string, fid: number): number {
+    return status(this.channel.call('Tlink', { dfid, fid, name }));
+  }
+
+  rename(olddirfid: number, oldname: string, newdirfid: number, newname: string): number {
+    return status(this.channel.call('Trenameat', { olddirfid, oldname, newdirfid, newname }));
+  }
+
+  unlink(dfid: number, name: string, removeDirectory: boolean): number {
+    const flags = removeDirectory ? p9.P9_AT_REMOVEDIR : 0;
+    return status(this.channel.call('Tunlinkat', { dfid, name, flags }));
+  }
+
+  readlink(fid: number): string | number {
+    const r = this.channel.call('Treadlink', { fid });
+    return typeof r === 'number' ? r : r.target;
+  }
+
+  statfs(fid: number): Fields<'Rstatfs'> | number {
+    return this.channel.call('Tstatfs', { fid });
+  }
+
+  private get maxData(): number {
+    return this.channel.msize - p9.IO_HEADER_SIZE;
+  }
+
+  /** All entries of directory `fid` but "." and "..", with attributes. */
+  readdirPlus(fid: number): DirentPlus[] | number {
+    if (!this.extended) return this.readdirPlain(fid);
+    const entries: DirentPlus[] = [];
+    for (let offset = 0; ; ) {
+      const r = this.channel.call('Treaddirplus', { fid, offset, count: this.maxData });
+      if (typeof r === 'number') return r;
+      const some = decodeDirentsPlus(r.data);
+      if (some === null || entries.length + some.length > MAX_ENTRIES) return this.broken();
+      for (const entry of some) entries.push(entry);
+      if (r.next === 0) return entries;
+      if (r.next <= offset) return this.broken();
+      offset = r.next;
+    }
+  }
+
+  private readdirPlain(fid: number): DirentPlus[] | number {
+    const opened = this.open(fid, p9.P9_DIRECTORY);
+    if (typeof opened === 'number') return opened;
+    if (opened.fid < 0) return this.broken();
+    const names: string[] = [];
+    let error = 0;
+    for (let offset = 0; ; ) {
+      const r = this.channel.call('Treaddir', { fid: opened.fid, offset, count: this.maxData });
+      if (typeof r === 'number') {
+        error = r;
+        break;
+      }
+      const some = decodeDirents(r.data);
+      if (some === null || names.length + some.length > MAX_ENTRIES) return this.broken();
+      const last = some.at(-1);
+      if (last === undefined) break;
+      for (const { name } of some) if (name !== '.' && name !== '..') names.push(name);
+      offset = last.offset;
+    }
+    this.clunk(opened.fid);
+    return error < 0 ? error : this.attributesOf(fid, names);
+  }
+
+  private attributesOf(fid: number, names: readonly string[]): DirentPlus[] | number {
+    const entries: DirentPlus[] = [];
+    for (const name of names) {
+      const w = this.walkGetattr(fid, [name]);
+      if (typeof w === 'number') return w;
+      this.clunk(w.fid);
+      const attr = w.attrs[0];
+      if (attr !== undefined) entries.push({ name, attr, type: (attr.mode >> DT_SHIFT) & 0xf });
+    }
+    return entries;
+  }
+
+  /** Reads by 9P, for files whose server donates no descriptor. Bytes read, or -errno. */
+  read(fid: number, into: Uint8Array, offset: number): number {
+    const count = Math.min(into.length, this.maxData);
+    const r = this.channel.call('Tread', { fid, offset, count });
+    if (typeof r === 'number') return r;
+    if (r.data.length > count) return this.broken();
+    into.set(r.data);
+    return r.data.length;
+  }
+
+  write(fid: number, from: Uint8Array, offset: number): number {
+    const data = from.subarray(0, this.maxData);
+    const r = this.channel.call('Twrite', { fid, offset, data });
+    if (typeof r === 'number') return r;
+    return r.count > data.length ? this.broken() : r.count;
+  }
+
+  fsync(fid: number, dataOnly: boolean): number {
+    return status(this.channel.call('Tfsync', { fid, datasync: dataOnly ? 1 : 0 }));
+  }
+
+  /** An advisory lock on open `fid`: LOCK_SUCCESS, LOCK_BLOCKED or LOCK_ERROR, or -errno. */
+  lock(fid: number, type: number, start: number, length: number, procId: number): number {
+    const fields = { fid, type, flags: 0, start, length, procId, clientId: 'runsc' };
+    const r = this.channel.call('Tlock', fields);
+    return typeof r === 'number' ? r : r.status;
+  }
+
+  getLock(fid: number, type: number, start: number, length: number, procId: number) {
+    const fields = { fid, type, start, length, procId, clientId: 'runsc' };
+    return this.channel.call('Tgetlock', fields);
+  }
+
+  /** An extended attribute's value; of the empty name: all names, each NUL-terminated. */
+  getXattr(from: number, name: string): Uint8Array | number {
+    const fid = this.newFid();
+    const r = this.channel.call('Txattrwalk', { fid: from, newfid: fid, name });
+    if (typeof r === 'number') {
+      this.unusedFid(fid);
+      return r;
+    }
+    const value = this.readValue(fid, r.size);
+    this.clunk(fid);
+    return value;
+  }
+
+  private readValue(fid: number, size: number): Uint8Array | number {
+    // XATTR_SIZE_MAX and XATTR_LIST_MAX.
+    if (size > 65536) return this.broken();
+    const value = new Uint8Array(size);
+    for (let done = 0; done < size; ) {
+      const n = this.read(fid, value.subarray(done), done);
+      if (n <= 0) return n < 0 ? n : -EIO;
+      done += n;
+    }
+    return value;
+  }
+
+  /** `flags` are XATTR_CREATE, XATTR_REPLACE. */
+  setXattr(from: number, name: string, value: Uint8Array, flags: number): number {
+    const fid = this.newFid();
+    const w = this.channel.queue('Twalk', { fid: from, newfid: fid, names: [] });
+    const c = this.channel.queue('Txattrcreate', { fid, name, size: value.length, flags });
+    const walked = this.channel.receive(w);
+    const created = this.channel.receive(c);
+    if (typeof walked === 'number') {
+      this.unusedFid(fid);
+      return walked;
+    }
+    if (typeof created === 'number') {
+      this.clunk(fid);
+      return created;
+    }
+    for (let done = 0; done < value.length; ) {
+      const n = this.write(fid, value.subarray(done), done);
+      if (n <= 0) {
+        this.clunk(fid);
+        return n < 0 ? n : -EIO;
+      }
+      done += n;
+    }
+    // The clunk stores the value, so its outcome counts.
+    const result = status(this.channel.call('Tclunk', { fid }));
+    this.unusedFid(fid);
+    return result;
+  }
+
+  removeXattr(fid: number, name: string): number {
+    return this.setXattr(fid, name, new Uint8Array(0), p9.XATTR_REPLACE);
+  }
+}
+
+/** A Tsetattr that changes nothing: fill in `fid`, `valid` and what it names. */
+export const NO_CHANGES: Fields<'Tsetattr'> = {
+  fid: 0,
+  valid: 0,
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  atimeSec: 0,
+  atimeNsec: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+};
+
+function status(reply: object | number): number {
+  return typeof reply === 'number' ? reply : 0;
+}

@@ -1,0 +1,36 @@
+/** For tests: a gofer in a process of its own, and clients connected to it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import * as nodeFs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import * as fs from '../../../native/fs.ts';
+import { socketpair } from '../../../native/socket.ts';
+import { SOCK_CLOEXEC, SOCK_STREAM } from '../../../spec/linux/socket.ts';
+
+const NODE_FLAGS = ['--single-threaded', '--disable-warning=ExperimentalWarning'];
+
+export interface Gofer {
+  readonly child: ChildProcess;
+  /** Our ends of the connections, one per source. */
+  readonly fds: readonly number[];
+  readonly ended: Promise<number | null>;
+}
+
+export function startGofer(mode: string, sources: readonly string[]): Gofer {
+  const pairs = sources.map(() => {
+    const pair = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+    if (typeof pair === 'number') throw new Error(`socketpair: ${pair}`);
+    return pair;
+  });
+  const script = path.join(import.meta.dirname, '../../../gofer/serve.scenario.ts');
+  const child = spawn(process.execPath, [...NODE_FLAGS, script, mode, ...sources], {
+    stdio: ['ignore', 'ignore', 'inherit', ...pairs.map((p) => p[1])],
+  });
+  for (const pair of pairs) fs.close(pair[1]);
+  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  return { child, fds: pairs.map((p) => p[0]), ended };
+}
+
+export function temporaryTree(): string {
+  return nodeFs.mkdtempSync(path.join(os.tmpdir(), 'runsc-gofer-'));
+}
