@@ -14,7 +14,7 @@ ROOMS := $(wildcard spec native sentry gofer runtime shim)
 SOURCES := $(shell find $(ROOMS) -name '*.ts' ! -name '*.test.ts' ! -path '*/test/*' | LC_ALL=C sort)
 ADDON_SOURCES := $(wildcard native/src/* native/include/* native/build.mjs)
 GENERATORS := $(wildcard spec/oci/generate.mjs sentry/loader/vdso/build.mjs)
-GENERATOR_INPUTS := $(GENERATORS) $(wildcard sentry/loader/vdso/*.[cShs] sentry/loader/vdso/*.ld* spec/oci/schema.ts spec/oci/*.json)
+GENERATOR_INPUTS := $(GENERATORS) $(wildcard sentry/loader/vdso/*.[cShs] sentry/loader/vdso/*.ld* spec/oci/schema*.ts)
 
 .DELETE_ON_ERROR:
 .PHONY: all demo test check bench clean FORCE
@@ -57,7 +57,7 @@ test: dist/runsc
 	test/packages.sh
 	$(NODE) test/run.ts
 
-check: $(MODULES)
+check: $(MODULES) build/generated.stamp
 	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.json
 	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.kernel.json
 	node_modules/.bin/biome check --diagnostic-level=error .
