@@ -1,3 +1,5 @@
+/** Configurations that programs write are accepted; each kind of mistake gets its one line. */
+
 import { describe, expect, test } from 'vitest';
 import type { Config } from './config.ts';
 import { validateConfig, validateProcess, validateResources } from './validate.ts';

@@ -1,3 +1,5 @@
+/** Layouts round-trip, clear what they leave out, and refuse to be declared wrongly. */
+
 import { expect, test } from 'vitest';
 import { RLIM_INFINITY } from '../resource.ts';
 import { STAT } from './file.ts';
