@@ -45,8 +45,11 @@ function openRoot(path: string): number {
 
 /** Enters the file tree described above. The descriptors are opened inside it. */
 export function enterTree(mounts: readonly GoferMount[]): Confined {
+  let error = process.unshare(CLONE_NEWNS);
+  if (error === 0) error = process.mount(null, '/', null, mnt.MS_REC | mnt.MS_PRIVATE, null);
+  // Opened in the new namespace: what belongs to another cannot be bind-mounted.
   const outside = mounts.map((m) => openRoot(m.source));
-  const error = buildTree(mounts, outside);
+  if (error === 0) error = buildTree(mounts, outside);
   if (error < 0) {
     return { roots: outside, missing: [`own file tree (errno ${-error})`] };
   }
@@ -60,16 +63,12 @@ function placeOf(index: number): string {
 
 /** Makes the tree and changes into it: 0, or -errno with the process still outside. */
 function buildTree(mounts: readonly GoferMount[], sources: readonly number[]): number {
-  let error = process.unshare(CLONE_NEWNS);
-  if (error < 0) return error;
-  error = process.mount(null, '/', null, mnt.MS_REC | mnt.MS_PRIVATE, null);
-  if (error < 0) return error;
   const flags = mnt.MS_NOSUID | mnt.MS_NODEV | mnt.MS_NOEXEC;
   const base = PLACES.find(
     (p) => process.mount('tmpfs', p, 'tmpfs', flags, 'mode=755,size=1m') >= 0,
   );
   if (base === undefined) return -EINVAL;
-  error = fillTree(base, mounts, sources);
+  let error = fillTree(base, mounts, sources);
   if (error === 0) error = process.chdir(base);
   if (error === 0) error = changeRoot();
   if (error < 0) {
