@@ -2,6 +2,8 @@
  * Signal state: actions, siginfo, pending queues (signal(7); Linux's sighand_struct, sigpending).
  */
 import {
+  SIG_DFL,
+  SIG_IGN,
   SIGCHLD,
   SIGCONT,
   SIGKILL,
@@ -11,8 +13,6 @@ import {
   SIGTTOU,
   SIGURG,
   SIGWINCH,
-  SIG_DFL,
-  SIG_IGN,
 } from '../../spec/linux/signal.ts';
 import { SignalSet } from './signal_set.ts';
 
@@ -132,6 +132,11 @@ export class PendingSignals {
     const info = this.queue.splice(best, 1)[0] as SigInfo;
     if (!this.queue.some((q) => q.signo === info.signo)) this.set.delete(info.signo);
     return info;
+  }
+
+  /** Whether this very signal is still waiting. */
+  holds(info: SigInfo): boolean {
+    return this.set.has(info.signo) && this.queue.includes(info);
   }
 
   /** Drops every pending signal of `signals`. */
