@@ -90,6 +90,18 @@ export function writev(fd: number, from: readonly Uint8Array[]): number {
   return syscall(nr.SYS_writev, fd, result.address, layVectors(from));
 }
 
+const RWF_NOWAIT = 8;
+
+/** readv(2) at the file's own offset that never waits (preadv2(2), RWF_NOWAIT): -EAGAIN, or -EOPNOTSUPP. */
+export function readvNowait(fd: number, into: readonly Uint8Array[]): number {
+  return syscall(nr.SYS_preadv2, fd, result.address, layVectors(into), -1, -1, RWF_NOWAIT);
+}
+
+/** writev(2) that never waits, as readvNowait. */
+export function writevNowait(fd: number, from: readonly Uint8Array[]): number {
+  return syscall(nr.SYS_pwritev2, fd, result.address, layVectors(from), -1, -1, RWF_NOWAIT);
+}
+
 export function lseek(fd: number, offset: number, whence: number): number {
   return syscall(nr.SYS_lseek, fd, offset, whence);
 }

@@ -9,6 +9,7 @@ import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { getRawAsset, isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
+import type { PtraceCalls } from './ptrace.ts';
 
 /** What a raw system call takes: a number, memory whose address is passed, or null. */
 export type SyscallArgument = number | ArrayBufferView | ArrayBuffer | null;
@@ -35,8 +36,8 @@ export interface Addon {
 /** O_TMPFILE of open(2), with the O_DIRECTORY bit it contains; Node does not name it. */
 const O_TMPFILE = 0o20200000;
 
-function dlopen(path: string): Addon {
-  const module = { exports: {} as Addon };
+function dlopen(path: string): Addon & PtraceCalls {
+  const module = { exports: {} as Addon & PtraceCalls };
   process.dlopen(module, path);
   return module.exports;
 }
@@ -53,7 +54,7 @@ function openUnnamed(folder: string): number {
 }
 
 /** A folder may be missing, read-only or mounted noexec: the first that works is used. */
-function loadSealed(): Addon {
+function loadSealed(): Addon & PtraceCalls {
   const image = new Uint8Array(getRawAsset('runsc.node'));
   let last: unknown;
   for (const folder of ['/dev/shm', '/run', tmpdir(), '/var/tmp', process.cwd()]) {
@@ -71,7 +72,8 @@ function loadSealed(): Addon {
   throw new Error(`cannot load the native part: no folder for it is writable: ${last}`);
 }
 
-const addon: Addon = isSea()
+/** For the native halves of the platforms, which add typed calls of their own. */
+export const addon: Addon & PtraceCalls = isSea()
   ? loadSealed()
   : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
 

@@ -1,0 +1,239 @@
+// The stub and the template process that every address space is forked from.
+//
+// The stub is one read-only code page and a list of operations: system calls the Sentry wants made
+// in that address space. The list is a shared file that the application processes map read-only,
+// so no application thread can change it, and jumping into the stub gains nothing: application
+// code runs under PTRACE_SYSEMU, where every system call is a stop and none reaches the host.
+
+#include "stub.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+// The code that is copied into the stub page (position-independent, general registers only), and a
+// lone "syscall" in our own text, through which the template is taken apart.
+asm(R"(
+  .pushsection .text
+runsc_stub_begin:
+runsc_stub_loop:
+  cmp %rbp, %rbx
+  jae 1f
+  mov (%rbx), %rax
+  mov 8(%rbx), %rdi
+  mov 16(%rbx), %rsi
+  mov 24(%rbx), %rdx
+  mov 32(%rbx), %r10
+  mov 40(%rbx), %r8
+  mov 48(%rbx), %r9
+  syscall
+  add $56, %rbx
+  test %rax, %rax
+  jns runsc_stub_loop
+1:
+  int3
+runsc_stub_loop_end:
+  ud2
+runsc_stub_exit:
+  mov $60, %eax
+  xor %edi, %edi
+  syscall
+  ud2
+runsc_stub_end:
+runsc_gadget:
+  syscall
+  int3
+  .popsection
+)");
+
+extern "C" const char runsc_stub_begin[], runsc_stub_loop[], runsc_stub_loop_end[],
+    runsc_stub_exit[], runsc_stub_end[], runsc_gadget[];
+
+namespace runsc {
+
+static_assert(sizeof(Op) == 56, "the stub steps by this");
+
+uint64_t StubLoop() { return kStubBase + (runsc_stub_loop - runsc_stub_begin); }
+uint64_t StubLoopEnd() { return kStubBase + (runsc_stub_loop_end - runsc_stub_begin); }
+uint64_t StubExit() { return kStubBase + (runsc_stub_exit - runsc_stub_begin); }
+
+int WaitFor(pid_t tid, int* status) {
+  for (;;) {
+    pid_t found = waitpid(tid, status, __WALL);
+    if (found == tid) return 0;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+namespace {
+
+// Signals that only the host could send are blocked; what the processor raises is not.
+constexpr uint64_t Bit(int signal) { return 1ull << (signal - 1); }
+const uint64_t kStubSignalMask =
+    ~(Bit(SIGTRAP) | Bit(SIGSEGV) | Bit(SIGBUS) | Bit(SIGILL) | Bit(SIGFPE));
+
+const char kStubName[] = "runsc-stub";
+
+// Makes a stopped process call the host from `entry` (syscall; int3). Its result, or -errno.
+long CallIn(pid_t pid, uint64_t entry, long nr, uint64_t a0 = 0, uint64_t a1 = 0, uint64_t a2 = 0,
+            uint64_t a3 = 0, uint64_t a4 = 0, uint64_t a5 = 0) {
+  user_regs_struct regs{};
+  regs.rax = static_cast<uint64_t>(nr);
+  regs.rdi = a0;
+  regs.rsi = a1;
+  regs.rdx = a2;
+  regs.r10 = a3;
+  regs.r8 = a4;
+  regs.r9 = a5;
+  regs.rip = entry;
+  regs.cs = 0x33;
+  regs.ss = 0x2b;
+  regs.eflags = 0x202;
+  regs.orig_rax = ~0ull;
+  if (ptrace(PTRACE_SETREGS, pid, nullptr, &regs) < 0) return -errno;
+  for (int attempt = 0; attempt < 16; attempt++) {
+    if (ptrace(PTRACE_CONT, pid, nullptr, nullptr) < 0) return -errno;
+    int status = 0;
+    if (int error = WaitFor(pid, &status); error < 0) return error;
+    if (!WIFSTOPPED(status)) return -ESRCH;
+    if (status >> 8 != SIGTRAP) continue;
+    if (ptrace(PTRACE_GETREGS, pid, nullptr, &regs) < 0) return -errno;
+    return static_cast<long>(regs.rax);
+  }
+  return -EIO;
+}
+
+int MakeStubFile() {
+  int fd = static_cast<int>(syscall(SYS_memfd_create, kStubName, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (fd < 0) return -errno;
+  size_t length = runsc_stub_end - runsc_stub_begin;
+  if (ftruncate(fd, 0x1000) < 0 ||
+      pwrite(fd, runsc_stub_begin, length, 0) != static_cast<ssize_t>(length)) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  return fd;
+}
+
+int MakeOpsFile(Op** ops) {
+  int fd = static_cast<int>(syscall(SYS_memfd_create, "runsc-ops", MFD_CLOEXEC));
+  if (fd < 0) return -errno;
+  void* view = MAP_FAILED;
+  if (ftruncate(fd, kOpsBytes) == 0) {
+    view = mmap(nullptr, kOpsBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  }
+  if (view == MAP_FAILED) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  *ops = static_cast<Op*>(view);
+  return fd;
+}
+
+// A copy of this process that does nothing but wait. It never returns from here in the child, so
+// V8's memory, which the child lacks, is not touched.
+pid_t CloneSelf() {
+  long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (pid != 0) return static_cast<pid_t>(pid < 0 ? -errno : pid);
+  for (;;) asm volatile("syscall" : : "a"(SYS_pause) : "rcx", "r11", "memory");
+}
+
+// Turns the copy into a process of its own session with the stub mapped, and clones it once more:
+// CLONE_VM drops what the copy inherited for libc's sake (rseq, robust list, alternate stack).
+// Returns the new process, stopped.
+long PrepareStub(pid_t copy, int stub_fd, int ops_fd) {
+  auto gadget = reinterpret_cast<uint64_t>(runsc_gadget);
+  int status = 0;
+  auto options = reinterpret_cast<void*>(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
+  if (ptrace(PTRACE_SEIZE, copy, nullptr, options) < 0) return -errno;
+  if (ptrace(PTRACE_INTERRUPT, copy, nullptr, nullptr) < 0) return -errno;
+  if (int error = WaitFor(copy, &status); error < 0) return error;
+  if (!WIFSTOPPED(status)) return -ESRCH;
+  long done = CallIn(copy, gadget, SYS_mmap, kStubBase, 0x1000, PROT_READ | PROT_EXEC,
+                     MAP_SHARED | MAP_FIXED, stub_fd, 0);
+  if (done < 0) return done;
+  done = CallIn(copy, gadget, SYS_mmap, kOpsBase, kOpsBytes, PROT_READ, MAP_SHARED | MAP_FIXED,
+                ops_fd, 0);
+  if (done < 0) return done;
+  CallIn(copy, gadget, SYS_rt_sigprocmask, SIG_SETMASK,
+         reinterpret_cast<uint64_t>(&kStubSignalMask), 0, 8);
+  CallIn(copy, gadget, SYS_setsid);
+  CallIn(copy, gadget, SYS_prctl, PR_SET_NAME, reinterpret_cast<uint64_t>(kStubName));
+  constexpr uint64_t kFlags = CLONE_VM | CLONE_FILES | CLONE_PARENT | CLONE_PTRACE | SIGCHLD;
+  long stub = CallIn(copy, gadget, SYS_clone, kFlags);
+  if (stub < 0) return stub;
+  if (int error = WaitFor(static_cast<pid_t>(stub), &status); error < 0) return error;
+  return WIFSTOPPED(status) ? stub : -ESRCH;
+}
+
+// Runs the operations already in the list; the result of the last one.
+long RunLoop(pid_t pid, size_t count) {
+  user_regs_struct regs{};
+  regs.rbx = kOpsBase;
+  regs.rbp = kOpsBase + count * sizeof(Op);
+  regs.rip = StubLoop();
+  regs.cs = 0x33;
+  regs.ss = 0x2b;
+  regs.eflags = 0x202;
+  regs.orig_rax = ~0ull;
+  int status = 0;
+  if (ptrace(PTRACE_SETREGS, pid, nullptr, &regs) < 0) return -errno;
+  if (ptrace(PTRACE_CONT, pid, nullptr, nullptr) < 0) return -errno;
+  if (int error = WaitFor(pid, &status); error < 0) return error;
+  if (!WIFSTOPPED(status) || status >> 8 != SIGTRAP) return -ESRCH;
+  if (ptrace(PTRACE_GETREGS, pid, nullptr, &regs) < 0) return -errno;
+  return static_cast<long>(regs.rax);
+}
+
+void Reap(pid_t pid) {
+  int status = 0;
+  kill(pid, SIGKILL);
+  while (WaitFor(pid, &status) == 0 && WIFSTOPPED(status)) continue;
+}
+
+}  // namespace
+
+pid_t CreateTemplate(Op** ops) {
+  int stub_fd = MakeStubFile();
+  if (stub_fd < 0) return stub_fd;
+  int ops_fd = MakeOpsFile(ops);
+  if (ops_fd < 0) {
+    close(stub_fd);
+    return ops_fd;
+  }
+  long stub = -EAGAIN;
+  pid_t copy = CloneSelf();
+  if (copy > 0) {
+    stub = PrepareStub(copy, stub_fd, ops_fd);
+    Reap(copy);
+  }
+  close(stub_fd);
+  close(ops_fd);
+  if (copy < 0) return copy;
+  if (stub < 0) return static_cast<pid_t>(stub);
+  constexpr uint64_t kStubEnd = kOpsBase + kOpsBytes;
+  (*ops)[0] = {SYS_munmap, {0, kStubBase}};
+  (*ops)[1] = {SYS_munmap, {kStubEnd, kUserEnd - kStubEnd}};
+  auto pid = static_cast<pid_t>(stub);
+  long unmapped = RunLoop(pid, 2);
+  if (unmapped < 0) {
+    Reap(pid);
+    return static_cast<pid_t>(unmapped);
+  }
+  return pid;
+}
+
+}  // namespace runsc
