@@ -44,6 +44,8 @@ export class Container {
   exitStatus = 0;
   /** Runs once per process whose end somebody outside waits for. */
   private readonly exitCallbacks = new Map<ThreadGroup, ((status: number) => void)[]>();
+  /** How processes that `exec` started ended, for a `wait` that comes late. */
+  readonly exitStatuses = new Map<number, number>();
   /** Frees what the container holds: file systems, gofer connections. */
   onDestroy: (() => void) | null = null;
 
@@ -73,6 +75,7 @@ export class Container {
       this.state = 'stopped';
       this.exitStatus = g.exitStatus;
     }
+    if (g.fromOutside) this.exitStatuses.set(g.pid, g.exitStatus);
     const callbacks = this.exitCallbacks.get(g);
     if (callbacks === undefined) return;
     this.exitCallbacks.delete(g);

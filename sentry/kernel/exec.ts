@@ -19,7 +19,7 @@ import type { OpenFile } from '../vfs/open_file.ts';
 import { MAY_EXEC, permission } from '../vfs/permission.ts';
 import { credentialsForExec } from './exec_credentials.ts';
 import { endVfork, exitTask } from './exit.ts';
-import { leaveRobustFutexes, wakeClearedTid } from './futex.ts';
+import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
 import type { Kernel } from './kernel.ts';
 import { type ResourceLimits, memoryLimits } from './resource_limits.ts';
 import { TASK_DEAD, type Task } from './task.ts';

@@ -10,7 +10,7 @@ import {
   SIGKILL,
   SIG_IGN,
 } from '../../spec/linux/signal.ts';
-import { leaveRobustFutexes, wakeClearedTid } from './futex.ts';
+import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
 import { notifyParent, sendToGroup, sendToProcessGroup } from './signal_send.ts';
 import { TASK_DEAD, type Task } from './task.ts';
 import type { ProcessGroup, ThreadGroup } from './thread_group.ts';

@@ -229,7 +229,6 @@ export class Kernel {
   private returnToUser(t: Task): void {
     if (t.signalPending || t.group.stopSignal !== 0 || t.inSyscall) {
       const r: DeliveryResult = deliverSignals(t);
-      t.inSyscall = false;
       if (r !== DELIVER_RESUME) {
         this.current = null;
         return;

@@ -106,6 +106,8 @@ export class ThreadGroup {
   /** The program that runs: /proc/PID/exe. */
   executable: OpenFile | null = null;
 
+  /** Started by `runsc exec`: it has no parent in the container. */
+  fromOutside = false;
   /** prctl PR_SET_CHILD_SUBREAPER. */
   childSubreaper = false;
   dumpable = 1;

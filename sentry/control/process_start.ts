@@ -1,0 +1,217 @@
+/**
+ * Starting a container's processes from outside: init by `create`, others by `exec`. Turns an OCI
+ * process into a Task that is ready to run.
+ */
+import {
+  EACCES,
+  EISDIR,
+  ELOOP,
+  ENOENT,
+  ENOEXEC,
+  ENOTDIR,
+  errnoName,
+  strerror,
+} from '../../spec/linux/errno.ts';
+import { MESSAGES, type ControlError } from '../../spec/control/protocol.ts';
+import { capabilityNumber } from '../../spec/linux/capability.ts';
+import { SIGCHLD } from '../../spec/linux/signal.ts';
+import type { Capabilities, Process } from '../../spec/oci/config.ts';
+import { rlimitNumber } from '../../spec/linux/resource.ts';
+import type { MemoryManager } from '../mm/memory_manager.ts';
+import type { FsCaller } from '../vfs/caller.ts';
+import {
+  type CapabilitySet,
+  Credentials,
+  NO_CAPABILITIES,
+  uniteCapabilities,
+} from '../vfs/credentials.ts';
+import { FsContext } from '../vfs/fs_context.ts';
+import type { Path } from '../vfs/mount.ts';
+import { MAY_EXEC, permission } from '../vfs/permission.ts';
+import type { Container } from '../kernel/container.ts';
+import { prepareProgram } from '../kernel/exec.ts';
+import { FdTable } from '../kernel/fd_table.ts';
+import { RLIMIT_COUNT, ResourceLimits } from '../kernel/resource_limits.ts';
+import { SignalHandlers } from '../kernel/signal.ts';
+import { Task } from '../kernel/task.ts';
+import { ProcessGroup, Session, ThreadGroup } from '../kernel/thread_group.ts';
+import { byteString } from '../../native/bytes.ts';
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const DEFAULT_UMASK = 0o022;
+
+/** A caller before there is a task: for path lookups and loading. */
+function bootCaller(creds: Credentials, fs: FsContext): FsCaller {
+  return {
+    creds,
+    fs,
+    get mm(): MemoryManager {
+      throw new Error('no task yet');
+    },
+    fileSizeLimit: Number.POSITIVE_INFINITY,
+    raise: () => undefined,
+  };
+}
+
+function capabilitySet(names: readonly string[] | undefined): CapabilitySet {
+  let set = NO_CAPABILITIES;
+  for (const name of names ?? []) {
+    const n = capabilityNumber(name);
+    if (n >= 0) set = uniteCapabilities(set, 2 ** n);
+  }
+  return set;
+}
+
+function processCredentials(p: Process): Credentials {
+  const caps: Capabilities = p.capabilities ?? {};
+  const uid = p.user?.uid ?? 0;
+  const groups = p.user?.additionalGids ?? [];
+  return Credentials.of(uid, p.user?.gid ?? 0, groups, NO_CAPABILITIES).with({
+    permitted: capabilitySet(caps.permitted),
+    effective: capabilitySet(caps.effective),
+    inheritable: capabilitySet(caps.inheritable),
+    bounding: capabilitySet(caps.bounding),
+    ambient: capabilitySet(caps.ambient),
+    noNewPrivs: p.noNewPrivileges ?? false,
+  });
+}
+
+function processLimits(p: Process): ResourceLimits {
+  const limits = new ResourceLimits();
+  for (const { type, soft, hard } of p.rlimits ?? []) {
+    const resource = rlimitNumber(type);
+    if (resource >= 0 && resource < RLIMIT_COUNT) {
+      limits.set(resource, { soft: unlimited(soft), hard: unlimited(hard) });
+    }
+  }
+  return limits;
+}
+
+/** RLIM_INFINITY arrives as 2^64 - 1, which JSON rounds. */
+function unlimited(value: number): number {
+  return value > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : value;
+}
+
+/** The error for a program that cannot run, in the words that Docker looks for. */
+function programError(name: string, r: number): ControlError {
+  const errno = -r;
+  const quoted = `exec: ${JSON.stringify(name)}: `;
+  switch (errno) {
+    case ENOENT:
+    case ENOTDIR: {
+      const text = name.includes('/') ? `stat ${name}: ${MESSAGES.noSuchFile}` : MESSAGES.notInPath;
+      return { message: quoted + text, errno, exitCode: 127 };
+    }
+    case EACCES:
+    case EISDIR:
+      return { message: quoted + MESSAGES.permissionDenied, errno, exitCode: 126 };
+    case ENOEXEC:
+      return { message: `${quoted}exec format error`, errno, exitCode: 126 };
+    default:
+      return {
+        message: `${quoted}${strerror(errno).toLowerCase()} (${errnoName(errno)})`,
+        errno,
+        exitCode: errno === ELOOP ? 127 : 126,
+      };
+  }
+}
+
+/** Finds `name` as execvp(3) does, with the environment's PATH. */
+function findProgram(
+  container: Container,
+  caller: FsCaller,
+  name: string,
+  env: readonly string[],
+): { readonly path: Path; readonly filename: string } | number {
+  const { namei } = container.kernel.vfs;
+  if (name.includes('/')) {
+    const path = namei.lookup(caller, name, { follow: true });
+    return typeof path === 'number' ? path : { path, filename: name };
+  }
+  const setting = env.find((e) => e.startsWith('PATH='));
+  let result = -ENOENT;
+  for (const dir of (setting?.slice(5) ?? DEFAULT_PATH).split(':')) {
+    const filename = `${dir === '' ? '.' : dir}/${name}`;
+    const path = namei.lookup(caller, filename, { follow: true });
+    if (typeof path === 'number') continue;
+    const inode = path.dentry.inode;
+    if (inode?.isRegular && permission(inode, caller.creds, MAY_EXEC) === 0) {
+      return { path, filename };
+    }
+    if (inode?.isRegular) result = -EACCES;
+  }
+  return result;
+}
+
+/** Gives a new process its descriptors 0, 1, 2 and perhaps a controlling terminal. */
+export type StdioSetup = (files: FdTable, session: Session, group: ThreadGroup) => string | null;
+
+/**
+ * Makes the process; it runs once it is put on the run queue. `initial` makes it the container's init.
+ */
+export function startProcess(
+  container: Container,
+  p: Process,
+  initial: boolean,
+  stdio: StdioSetup,
+): ThreadGroup | ControlError {
+  const { kernel } = container;
+  const creds = processCredentials(p);
+  const root = container.mounts.rootPath;
+  const fs = new FsContext(container.mounts, root, root, p.user?.umask ?? DEFAULT_UMASK);
+  const caller = bootCaller(creds, fs);
+  const env = (p.env ?? []).map(byteString);
+  const args = p.args.map(byteString);
+  const limits = processLimits(p);
+  const fail = (error: ControlError): ControlError => {
+    fs.release();
+    return error;
+  };
+  const cwd = kernel.vfs.namei.lookup(caller, byteString(p.cwd), { follow: true });
+  if (typeof cwd === 'number' || cwd.dentry.inode?.isDirectory !== true) {
+    const reason = typeof cwd === 'number' ? strerror(-cwd).toLowerCase() : 'not a directory';
+    return fail({ message: `process.cwd: ${p.cwd}: ${reason}: name a directory of the container` });
+  }
+  fs.setCwd(cwd);
+  const name = args[0] as string;
+  const found = findProgram(container, caller, name, env);
+  if (typeof found === 'number') return fail(programError(p.args[0] as string, found));
+  const program = prepareProgram(kernel, caller, { ...found, argv: args, envp: env, limits });
+  if (typeof program === 'number') return fail(programError(p.args[0] as string, program));
+
+  const pids = container.pids;
+  const pid = pids.allocate();
+  const group = new ThreadGroup(
+    { pid, parent: null, handlers: new SignalHandlers(), limits, exitSignal: SIGCHLD },
+    kernel.clock.monotonicNs(),
+  );
+  if (initial) pids.init = group;
+  else group.fromOutside = true;
+  group.oomScoreAdj = p.oomScoreAdj ?? 0;
+  group.setExecutable(program.executable);
+  const files = new FdTable();
+  const task = new Task({
+    kernel,
+    container,
+    group,
+    tid: pid,
+    mm: program.mm,
+    files,
+    fs,
+    creds: program.creds,
+    context: program.context,
+    name: program.program.name,
+  });
+  group.leader = task;
+  group.tasks.add(task);
+  pids.tasks.set(pid, task);
+  pids.groups.set(pid, group);
+  const session = new Session(pid, group);
+  const processGroup = new ProcessGroup(pid, session);
+  pids.sessions.set(pid, session);
+  pids.processGroups.set(pid, processGroup);
+  group.joinProcessGroup(processGroup);
+  const problem = stdio(files, session, group);
+  if (problem !== null) return { message: problem };
+  return group;
+}

@@ -1,0 +1,168 @@
+/**
+ * Files that are host descriptors: the stdio a container is given.
+ *
+ * The open file description is shared with whoever gave it, so O_NONBLOCK is never set on it; reads
+ * and writes ask the host not to wait instead (RWF_NOWAIT where the host can, else poll(2) first and
+ * small writes). Mapping one is refused (ENODEV): programs fall back to reading.
+ */
+import { EAGAIN, EOPNOTSUPP, EPIPE, ESPIPE } from '../../../spec/linux/errno.ts';
+import { SEEK_CUR } from '../../../spec/linux/fcntl.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../spec/linux/poll.ts';
+import { SIGPIPE } from '../../../spec/linux/signal.ts';
+import { S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
+import {
+  close,
+  fsync,
+  lseek,
+  preadv,
+  pwritev,
+  readv,
+  readvNowait,
+  writev,
+  writevNowait,
+} from '../../../native/fs.ts';
+import { type PollFd, poll } from '../../../native/socket.ts';
+import { WaitQueue } from '../../base/wait_queue.ts';
+import type { IoBuffer } from '../../mm/io_buffer.ts';
+import type { HostPoller } from '../../platform/platform.ts';
+import type { FsCaller } from '../../vfs/caller.ts';
+import type { Path } from '../../vfs/mount.ts';
+import { ALWAYS_READY, OpenFile } from '../../vfs/open_file.ts';
+import type { HostInode } from './host_inode.ts';
+
+/** After POLLOUT this much can be written without waiting: PIPE_BUF, and a terminal's low mark. */
+const READY_WRITE_BYTES = 4096;
+const TERMINAL_WRITE_BYTES = 256;
+const SPANS = 64;
+
+export class HostFile extends OpenFile {
+  readonly fd: number;
+  private readonly poller: HostPoller;
+  private readonly queue: WaitQueue | null;
+  private readonly kind: number;
+  private readonly seekable: boolean;
+  private nowait = true;
+
+  /** Takes over `fd`. `flags` are the host's F_GETFL access mode and O_APPEND. */
+  constructor(path: Path, inode: HostInode, fd: number, flags: number, poller: HostPoller) {
+    super(path, inode, flags);
+    this.fd = fd;
+    this.poller = poller;
+    this.kind = inode.type;
+    this.seekable = this.kind === S_IFREG;
+    const queue = new WaitQueue();
+    const watched = !this.seekable && poller.add(fd, (events) => queue.notify(events)) === 0;
+    this.queue = watched ? queue : null;
+  }
+
+  override get waitQueue(): WaitQueue | null {
+    return this.queue;
+  }
+
+  override poll(): number {
+    if (this.queue === null) return ALWAYS_READY;
+    const look: PollFd = { fd: this.fd, events: POLLIN | POLLOUT, revents: 0 };
+    if (poll([look], 0) <= 0) return 0;
+    let events = look.revents & (POLLIN | POLLOUT | POLLHUP | POLLERR);
+    if ((events & POLLIN) !== 0) events |= POLLRDNORM;
+    if ((events & POLLOUT) !== 0) events |= POLLWRNORM;
+    return events;
+  }
+
+  private views(buffer: IoBuffer, limit: number): Uint8Array[] {
+    const views: Uint8Array[] = [];
+    let left = limit;
+    for (const s of buffer.spans(SPANS)) {
+      const n = Math.min(s.length, left);
+      views.push(s.bytes.subarray(s.start, s.start + n));
+      left -= n;
+      if (left === 0) break;
+    }
+    if (views.length > 0) return views;
+    const s = buffer.peek();
+    return s === null ? [] : [s.bytes.subarray(s.start, s.start + Math.min(s.length, limit))];
+  }
+
+  private moved(buffer: IoBuffer, n: number): number {
+    if (n <= 0) return n;
+    // A piece of a mapped host file must be acknowledged through its window; plain memory is skipped.
+    const plain = buffer.spans(1).length > 0;
+    if (plain) buffer.skip(n);
+    else buffer.advance(n);
+    return n;
+  }
+
+  override read(_caller: FsCaller, dst: IoBuffer): number {
+    const into = this.views(dst, Number.MAX_SAFE_INTEGER);
+    if (into.length === 0) return 0;
+    if (this.queue === null) return this.moved(dst, readv(this.fd, into));
+    if (this.nowait) {
+      const r = readvNowait(this.fd, into);
+      if (r !== -EOPNOTSUPP && r !== -ESPIPE) return this.moved(dst, r);
+      this.nowait = false;
+    }
+    if ((this.poll() & (POLLIN | POLLHUP | POLLERR)) === 0) return -EAGAIN;
+    return this.moved(dst, readv(this.fd, into));
+  }
+
+  override write(caller: FsCaller, src: IoBuffer): number {
+    let total = 0;
+    while (src.remaining > 0 && !src.faulted) {
+      const n = this.writeSome(src);
+      if (n === -EPIPE) caller.raise(SIGPIPE);
+      if (n <= 0) return total > 0 ? total : n;
+      total += n;
+    }
+    return total;
+  }
+
+  private writeSome(src: IoBuffer): number {
+    if (this.queue === null) {
+      return this.moved(src, writev(this.fd, this.views(src, Number.MAX_SAFE_INTEGER)));
+    }
+    if (this.nowait) {
+      const r = writevNowait(this.fd, this.views(src, Number.MAX_SAFE_INTEGER));
+      if (r !== -EOPNOTSUPP && r !== -ESPIPE) return this.moved(src, r);
+      this.nowait = false;
+    }
+    if ((this.poll() & (POLLOUT | POLLERR | POLLHUP)) === 0) return -EAGAIN;
+    const limit = this.kind === S_IFCHR ? TERMINAL_WRITE_BYTES : READY_WRITE_BYTES;
+    return this.moved(src, writev(this.fd, this.views(src, limit)));
+  }
+
+  override pread(_caller: FsCaller, dst: IoBuffer, offset: number): number {
+    if (this.kind === S_IFIFO || this.kind === S_IFSOCK) return -ESPIPE;
+    const into = this.views(dst, Number.MAX_SAFE_INTEGER);
+    return into.length === 0 ? 0 : this.moved(dst, preadv(this.fd, into, offset));
+  }
+
+  override pwrite(_caller: FsCaller, src: IoBuffer, offset: number): number {
+    if (this.kind === S_IFIFO || this.kind === S_IFSOCK) return -ESPIPE;
+    const from = this.views(src, Number.MAX_SAFE_INTEGER);
+    return from.length === 0 ? 0 : this.moved(src, pwritev(this.fd, from, offset));
+  }
+
+  override seek(offset: number, whence: number): number {
+    if (!this.seekable && this.kind !== S_IFCHR) return -ESPIPE;
+    return lseek(this.fd, offset, whence);
+  }
+
+  /** Offset of the shared description, for /proc/PID/fdinfo. */
+  override fdinfo(): string {
+    const at = lseek(this.fd, 0, SEEK_CUR);
+    return at < 0 ? '' : `host-pos:\t${at}\n`;
+  }
+
+  override truncate(length: number): number {
+    return this.inode.setattr({ size: length });
+  }
+
+  override fsync(): number {
+    return fsync(this.fd);
+  }
+
+  protected override release(): void {
+    if (this.queue !== null) this.poller.remove(this.fd);
+    close(this.fd);
+  }
+}
