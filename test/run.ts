@@ -8,6 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { runConformance } from './conformance/conformance.ts';
+import { runTerminal } from './conformance/terminal.ts';
 import { runGuest } from './guest/guest.ts';
 import { Tally } from './harness/tally.ts';
 import { runUnit } from './unit.ts';
@@ -18,6 +19,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   unit: (_, filter) => runUnit(filter),
   guest: runGuest,
   conformance: runConformance,
+  terminal: runTerminal,
 };
 
 const { values, positionals } = parseArgs({

@@ -3,7 +3,7 @@
  * tree; standard output and exit status must be the same.
  */
 import type { CommandResult } from '../harness/command.ts';
-import { type Job, type Runtime, runtimeNamed } from '../harness/runtime.ts';
+import { type Job, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
 import { difference, Tally } from '../harness/tally.ts';
 import { overlay } from '../harness/tree.ts';
 import type { Case } from './case.ts';
@@ -25,7 +25,7 @@ async function runCase(runtime: Runtime, rootfs: string, one: Case): Promise<Com
       ...(one.stdin === undefined ? {} : { input: one.stdin }),
       ...(one.uid === undefined ? {} : { uid: one.uid }),
     };
-    return await runtime.run(tree.root, job);
+    return await runJob(runtime, tree.root, job);
   } finally {
     await tree.release();
   }

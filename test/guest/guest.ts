@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { must } from '../harness/command.ts';
-import { ROOT, type Runtime, runtimeNamed } from '../harness/runtime.ts';
+import { ROOT, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
 import { difference, Tally } from '../harness/tally.ts';
 import { overlay } from '../harness/tree.ts';
 
@@ -106,7 +106,7 @@ export async function runAll(
   while (left.length > 0) {
     const tree = await overlay(TREE);
     const args = ['/guest/driver', ...left.map((name) => `/guest/${name}`)];
-    const result = await runtime.run(tree.root, { args, timeoutMs: BATCH_TIMEOUT_MS });
+    const result = await runJob(runtime, tree.root, { args, timeoutMs: BATCH_TIMEOUT_MS });
     await tree.release();
     const { done, running } = parse(result.stdout);
     for (const [name, outcome] of done) all.set(name, outcome);

@@ -14,10 +14,27 @@ export interface Job extends Omit<CommandOptions, 'env' | 'cwd'> {
   readonly uid?: number;
 }
 
+/** A job as a host command line. */
+export interface Prepared {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>> | undefined;
+  /** Removes what the command may have left behind. */
+  release(timedOut: boolean): Promise<void>;
+}
+
 export interface Runtime {
   readonly name: string;
-  /** Runs `job` with `root` as its file tree, which it may write to. */
-  run(root: string, job: Job): Promise<CommandResult>;
+  /** The command that runs `job` with `root` as its file tree, which it may write to. */
+  prepare(root: string, job: Job, terminal?: boolean): Prepared;
+}
+
+/** Runs `job` to its end. */
+export async function runJob(runtime: Runtime, root: string, job: Job): Promise<CommandResult> {
+  const { argv, env, release } = runtime.prepare(root, job);
+  const { args: _args, env: _env, cwd: _cwd, uid: _uid, ...options } = job;
+  const result = await run(argv, { ...options, ...(env ? { env } : {}) });
+  await release(result.timedOut);
+  return result;
 }
 
 export const ROOT = resolve(import.meta.dirname, '../..');
@@ -112,15 +129,19 @@ export function ociRuntime(name: string, argv: readonly string[]): Runtime {
   const state = join(scratch(), 'state');
   return {
     name,
-    async run(root, job) {
+    prepare(root, job, terminal) {
       const id = `t${process.pid}-${++serial}`;
-      const path = bundle(root, job);
-      const result = await run([...argv, '--root', state, 'run', '--bundle', path, id], job);
-      if (result.timedOut || existsSync(join(state, id))) {
-        await run([...argv, '--root', state, 'kill', id, 'KILL'], { timeoutMs: 10_000 });
-        await run([...argv, '--root', state, 'delete', '--force', id], { timeoutMs: 10_000 });
-      }
-      return result;
+      const path = bundle(root, job, terminal);
+      const flags = [...argv, '--root', state];
+      return {
+        argv: [...flags, 'run', '--bundle', path, id],
+        env: undefined,
+        async release(timedOut) {
+          if (!timedOut && !existsSync(join(state, id))) return;
+          await run([...flags, 'kill', id, 'KILL'], { timeoutMs: 10_000 });
+          await run([...flags, 'delete', '--force', id], { timeoutMs: 10_000 });
+        },
+      };
     },
   };
 }
@@ -160,7 +181,7 @@ export function native(shell = true): Runtime {
   const script = shell ? NATIVE_SCRIPT : NATIVE_SCRIPT.replace(/ chroot .*$/m, ' chroot . "$@"');
   return {
     name: 'native',
-    run(root, job) {
+    prepare(root, job, terminal) {
       const unshare = [
         'unshare',
         '--fork',
@@ -171,19 +192,13 @@ export function native(shell = true): Runtime {
         '--ipc',
         '--net',
       ];
-      const shellArgs = [
-        '/bin/sh',
-        '-c',
-        script,
-        'native',
-        root,
-        job.cwd ?? '/',
-        `${job.uid ?? 0}`,
-      ];
-      return run([...unshare, ...shellArgs, ...job.args], {
-        ...job,
+      const text = terminal ? script.replace('exec setsid', 'exec setsid --ctty') : script;
+      const shellArgs = ['/bin/sh', '-c', text, 'native', root, job.cwd ?? '/', `${job.uid ?? 0}`];
+      return {
+        argv: [...unshare, ...shellArgs, ...job.args],
         env: { ...ENVIRONMENT, ...job.env },
-      });
+        async release() {},
+      };
     },
   };
 }
