@@ -1,0 +1,33 @@
+/** runsc help [command | syscalls]. */
+
+import { Failure } from '../cli/failure.ts';
+import { commandHelp, globalHelp } from '../cli/help.ts';
+import { print } from '../cli/output.ts';
+import { defineCommand } from './command.ts';
+import { COMMANDS } from './table.ts';
+
+export const helpCommand = defineCommand({
+  name: 'help',
+  summary: 'print help on runsc, a command, or its system calls (help syscalls)',
+  positionals: [],
+  rest: 'topic',
+  flags: {},
+  async run(_context, { rest: [topic = ''] }) {
+    print(await helpOn(topic));
+    return 0;
+  },
+});
+
+export async function helpOn(topic: string): Promise<string> {
+  if (topic === '') {
+    const entries = Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary]);
+    return globalHelp(Object.fromEntries(entries));
+  }
+  const entry = Object.hasOwn(COMMANDS, topic) ? COMMANDS[topic] : undefined;
+  if (entry === undefined) {
+    throw new Failure(
+      `runsc help: unknown topic "${topic}": known are ${Object.keys(COMMANDS).join(', ')}`,
+    );
+  }
+  return commandHelp(await entry.load());
+}

@@ -1,0 +1,51 @@
+/** Reading and checking a bundle's config.json, and other JSON the user hands in. */
+
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import type { Config } from '../../spec/oci/config.ts';
+import { validateConfig } from '../../spec/oci/validate.ts';
+import { codeOf, Failure, messageOf } from '../cli/failure.ts';
+
+const MAX_CONFIG_LENGTH = 4 * 1024 * 1024;
+
+export interface Bundle {
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  readonly config: Config;
+}
+
+export function loadBundle(directory: string): Bundle {
+  const absolute = path.resolve(directory === '' ? '.' : directory);
+  let real: string;
+  try {
+    real = fs.realpathSync(absolute);
+  } catch {
+    throw new Failure(
+      `--bundle: ${absolute} does not exist: name a directory that holds config.json`,
+    );
+  }
+  const value = readJson(`${real}/config.json`, 'runsc spec makes one');
+  const problem = validateConfig(value);
+  if (problem !== null) throw new Failure(problem);
+  return { path: real, config: value as Config };
+}
+
+/** Parses a JSON file; the Failure says what to do about one that is not there. */
+export function readJson(file: string, advice: string): unknown {
+  let text: string;
+  try {
+    if (fs.statSync(file).size > MAX_CONFIG_LENGTH) {
+      throw new Failure(`${file} is longer than ${MAX_CONFIG_LENGTH} bytes`);
+    }
+    text = fs.readFileSync(file, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof Failure) throw thrown;
+    if (codeOf(thrown) === 'ENOENT') throw new Failure(`${file} does not exist: ${advice}`);
+    throw new Failure(`cannot read ${file}: ${messageOf(thrown)}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw new Failure(`${file} is not JSON: ${messageOf(thrown)}: correct it`);
+  }
+}

@@ -1,0 +1,332 @@
+/**
+ * The OCI lifecycle (runtime-spec, "Lifecycle"): create, start, kill, delete. Each step is in the
+ * order the specification gives; a step that fails undoes the ones before it.
+ */
+
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import { MESSAGES } from '../../spec/control/protocol.ts';
+import type { Config } from '../../spec/oci/config.ts';
+import { type Cgroup, createCgroup, NO_CGROUP, removeCgroup } from '../cgroup/cgroup.ts';
+import { findHierarchies } from '../cgroup/hierarchy.ts';
+import { memoryLimitBytes } from '../cgroup/resources.ts';
+import type { Context } from '../cli/context.ts';
+import { Failure } from '../cli/failure.ts';
+import { closeStdio, openStdio, type Stdio } from '../sandbox/console.ts';
+import { ControlClient } from '../sandbox/control_client.ts';
+import { type GoferMounts, resolveGoferMounts } from '../sandbox/gofer_mounts.ts';
+import { CONTROL_SOCKET, type LaunchedSandbox, launchSandbox } from '../sandbox/launch.ts';
+import type { Bundle } from './bundle.ts';
+import { hooksOf, runHooks, runHooksWarning } from './hooks.ts';
+import { type ContainerState, canDelete, canSignal, canStart, type Status } from './state.ts';
+import { type Lock, writeAtomically } from './store.ts';
+
+const SIGKILL = 9;
+const ESRCH = -3;
+const STATE_TIMEOUT_MS = 5_000;
+const KILL_TIMEOUT_MS = 5_000;
+const END_TIMEOUT_MS = 10_000;
+const POLL_PAUSE_MS = 2;
+
+export interface CreateOptions {
+  readonly id: string;
+  readonly bundle: Bundle;
+  readonly consoleSocket: string;
+  readonly pidFile: string;
+  readonly temporaryBundle: boolean;
+  /** run in the foreground: the sandbox does not outlive us. */
+  readonly foreground: boolean;
+}
+
+/** Makes a container, ready to start. */
+export async function createContainer(
+  context: Context,
+  options: CreateOptions,
+): Promise<ContainerState> {
+  const { spec, mounts } = checkedBundle(options);
+  const lock = context.store.claim(options.id);
+  let state: ContainerState = {
+    id: options.id,
+    status: 'creating',
+    bundle: options.bundle.path,
+    created: new Date().toISOString(),
+    owner: os.userInfo().username,
+    spec,
+    sentry: null,
+    gofer: null,
+    cgroupPaths: [],
+    temporaryBundle: options.temporaryBundle,
+  };
+  const hooksRan = { any: false };
+  try {
+    const cgroup = containerCgroup(context, spec);
+    state = { ...state, cgroupPaths: cgroup.paths };
+    context.store.save(state);
+    state = await bootContainer(context, options, state, mounts, cgroup, hooksRan);
+    state = { ...state, status: 'created' };
+    context.store.save(state);
+    if (options.pidFile !== '') writePidFile(options.pidFile, state.sentry?.pid ?? 0);
+    return state;
+  } catch (thrown) {
+    const latest = context.store.tryLoad(options.id) ?? state;
+    destroy(context, latest);
+    if (hooksRan.any) {
+      runHooksWarning(context.host, latest, 'poststop', 'stopped', (m) => context.log.warning(m));
+    }
+    throw thrown;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Everything that can be refused before anything is made. */
+function checkedBundle(options: CreateOptions): {
+  readonly spec: Config;
+  readonly mounts: GoferMounts;
+} {
+  const spec = options.bundle.config;
+  if (spec.process === undefined) {
+    throw new Failure('config.json: process: missing: say which program to run');
+  }
+  return { spec, mounts: resolveGoferMounts(spec, options.bundle.path) };
+}
+
+function containerCgroup(context: Context, spec: Config): Cgroup {
+  const cgroupsPath = spec.linux?.cgroupsPath ?? '';
+  if (context.config.ignoreCgroups || cgroupsPath === '') return NO_CGROUP;
+  try {
+    return createCgroup({
+      cgroupsPath,
+      systemd: context.config.systemdCgroup,
+      resources: spec.linux?.resources ?? {},
+      hierarchies: findHierarchies(),
+    });
+  } catch (thrown) {
+    if (!context.config.rootless) throw thrown;
+    context.log.warning(`no cgroup: ${thrown instanceof Error ? thrown.message : thrown}`);
+    return NO_CGROUP;
+  }
+}
+
+/** Launches the sandbox and makes the container in it, hooks included. */
+async function bootContainer(
+  context: Context,
+  options: CreateOptions,
+  before: ContainerState,
+  mounts: GoferMounts,
+  cgroup: Cgroup,
+  hooksRan: { any: boolean },
+): Promise<ContainerState> {
+  const { host } = context;
+  const spec = before.spec;
+  const terminal = spec.process?.terminal ?? false;
+  const size = spec.process?.consoleSize;
+  const stdio = openStdio(host, {
+    terminal,
+    consoleSocket: options.consoleSocket,
+    ...(size !== undefined ? { size } : {}),
+  });
+  let sandbox: LaunchedSandbox | null = null;
+  try {
+    sandbox = await launchSandbox(host, {
+      id: options.id,
+      directory: context.store.directoryOf(options.id),
+      config: context.config,
+      spec,
+      mounts,
+      cgroupProcs: cgroup.procs,
+      memoryLimitBytes: memoryLimitBytes(spec.linux?.resources),
+      debugFd: context.debugFdFor(options.foreground),
+      controllingTerminalFd: stdio.replica,
+      dieWithParent: options.foreground,
+    });
+    const state: ContainerState = { ...before, sentry: sandbox.sentry, gofer: sandbox.gofer };
+    context.store.save(state);
+    hooksRan.any = spec.hooks !== undefined;
+    runHooks(host, state, 'prestart', 'creating');
+    runHooks(host, state, 'createRuntime', 'creating');
+    sendCreate(options, spec, mounts, stdio, sandbox);
+    runHooks(host, state, 'createContainer', 'creating', sandbox.sentry.pid);
+    return state;
+  } finally {
+    closeStdio(host, stdio);
+    for (const fd of sandbox?.goferFds ?? []) host.close(fd);
+    sandbox?.client.close();
+  }
+}
+
+function sendCreate(
+  options: CreateOptions,
+  spec: Config,
+  mounts: GoferMounts,
+  stdio: Stdio,
+  sandbox: LaunchedSandbox,
+): void {
+  const params = {
+    cid: options.id,
+    spec,
+    bundle: options.bundle.path,
+    goferMounts: mounts.bindIndices,
+    consoleIsControlling: stdio.replica >= 0,
+  };
+  sandbox.client.call('create', params, [...stdio.fds, ...sandbox.goferFds]);
+}
+
+export function writePidFile(file: string, pid: number): void {
+  try {
+    writeAtomically(file, String(pid));
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new Failure(`--pid-file: cannot write ${file}: ${reason}`);
+  }
+}
+
+/** The container's status now. */
+export function currentStatus(context: Context, state: ContainerState): Status {
+  if (!alive(context, state)) return 'stopped';
+  if (state.status === 'creating') return 'creating';
+  const client = tryConnect(context, state);
+  if (client === null) return alive(context, state) ? state.status : 'stopped';
+  try {
+    return client.call('state', { cid: state.id }, [], STATE_TIMEOUT_MS).status;
+  } catch {
+    return alive(context, state) ? state.status : 'stopped';
+  } finally {
+    client.close();
+  }
+}
+
+function alive(context: Context, state: ContainerState): boolean {
+  if (state.sentry === null) return false;
+  return context.host.identify(state.sentry.pid)?.startTime === state.sentry.startTime;
+}
+
+function tryConnect(context: Context, state: ContainerState): ControlClient | null {
+  const channel = context.host.connect(context.store.directoryOf(state.id), CONTROL_SOCKET);
+  return typeof channel === 'number' ? null : new ControlClient(channel);
+}
+
+/** A connection to the container's Sentry. */
+export function connect(context: Context, state: ContainerState): ControlClient {
+  const client = alive(context, state) ? tryConnect(context, state) : null;
+  if (client !== null) return client;
+  throw new Failure(`container "${state.id}": ${MESSAGES.notRunning}`);
+}
+
+/** Lets a created container's program run. */
+export function startContainer(context: Context, state: ContainerState): ContainerState {
+  const status = currentStatus(context, state);
+  if (!canStart(status)) {
+    const reason = status === 'stopped' ? `: ${MESSAGES.notRunning}` : '';
+    throw new Failure(
+      `cannot start container "${state.id}": it is ${status}, not created${reason}`,
+    );
+  }
+  const client = connect(context, state);
+  try {
+    runStartHooks(context, client, state);
+    client.call('start', { cid: state.id });
+  } finally {
+    client.close();
+  }
+  const running: ContainerState = { ...state, status: 'running' };
+  context.store.save(running);
+  runHooksWarning(context.host, running, 'poststart', 'running', (m) => context.log.warning(m));
+  return running;
+}
+
+/** startContainer hooks are programs of the container: they run inside it, before its own. */
+function runStartHooks(context: Context, client: ControlClient, state: ContainerState): void {
+  hooksOf(state, 'startContainer').forEach((hook, index) => {
+    const problem = context.runHookInside(client, state, hook);
+    if (problem !== '') {
+      throw new Failure(`config.json: hooks.startContainer[${index}]: ${hook.path}: ${problem}`);
+    }
+  });
+}
+
+export interface SignalRequest {
+  readonly signo: number;
+  readonly all: boolean;
+  readonly pid: number;
+}
+
+/** kill: signals the container's init, one process of it, or all. */
+export function signalContainer(
+  context: Context,
+  state: ContainerState,
+  request: SignalRequest,
+): void {
+  const status = currentStatus(context, state);
+  if (status === 'stopped' && request.all) return;
+  if (!canSignal(status)) {
+    const reason = status === 'stopped' ? MESSAGES.notRunning : `it is ${status}`;
+    throw new Failure(`cannot signal container "${state.id}": ${reason}`);
+  }
+  const client = connect(context, state);
+  const pid = request.pid > 0 ? { pid: request.pid } : {};
+  const params = { cid: state.id, signo: request.signo, all: request.all, ...pid };
+  try {
+    client.call('signal', params, [], KILL_TIMEOUT_MS);
+  } catch (thrown) {
+    // A Sentry that cannot answer must still be killable.
+    if (request.signo !== SIGKILL || request.pid > 0) throw thrown;
+    killSandbox(context, state);
+  } finally {
+    client.close();
+  }
+}
+
+/** delete: removes a stopped container, or with `force` any, also a half-made one. */
+export function deleteContainer(context: Context, id: string, force: boolean): void {
+  const { host, store } = context;
+  const lock: Lock = store.lock(id);
+  try {
+    const state = store.tryLoad(id);
+    if (state === null) {
+      if (!force) store.load(id);
+      store.remove(id);
+      return;
+    }
+    const status = currentStatus(context, state);
+    if (!canDelete(status) && status !== 'created' && !force) {
+      throw new Failure(
+        `cannot delete container "${id}": it is ${status}: stop it first or use --force`,
+      );
+    }
+    destroy(context, state);
+    runHooksWarning(host, state, 'poststop', 'stopped', (m) => context.log.warning(m));
+  } finally {
+    lock.release();
+  }
+}
+
+/** Ends whatever is left of a container and removes all that was made for it. */
+function destroy(context: Context, state: ContainerState): void {
+  killSandbox(context, state);
+  removeCgroup(state.cgroupPaths, (message) => context.log.warning(message));
+  context.store.remove(state.id);
+  if (state.temporaryBundle) fs.rmSync(state.bundle, { recursive: true, force: true });
+}
+
+/** Kills Sentry and Gofer and waits until they are gone: the stubs die with the Sentry. */
+function killSandbox(context: Context, state: ContainerState): void {
+  const { host } = context;
+  for (const process of [state.sentry, state.gofer]) {
+    if (process === null) continue;
+    const still = () => host.identify(process.pid)?.startTime === process.startTime;
+    if (!still()) {
+      host.reap(process.pid, false);
+      continue;
+    }
+    if (host.kill(process.pid, SIGKILL) === ESRCH) continue;
+    const deadline = Date.now() + END_TIMEOUT_MS;
+    while (still()) {
+      if (Date.now() > deadline) {
+        throw new Failure(`process ${process.pid} of container "${state.id}" does not end`);
+      }
+      host.sleep(POLL_PAUSE_MS);
+    }
+    host.reap(process.pid, false);
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * What a forked child does before its main: leaves the CLI's session, descriptors and cgroup and
+ * enters the namespaces it was planned for. Runs with one thread, so whole-process calls are sound.
+ * A step that fails ends the child with a line on its stderr, which the CLI passes on.
+ */
+
+import { byteString } from '../../native/bytes.ts';
+import * as native from '../../native/fs.ts';
+import * as proc from '../../native/process.ts';
+import { setControllingTerminal } from '../../native/tty.ts';
+import { O_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY } from '../../spec/linux/fcntl.ts';
+import { MS_REC, MS_SLAVE } from '../../spec/linux/mount.ts';
+import { PR_SET_DUMPABLE, PR_SET_PDEATHSIG } from '../../spec/linux/prctl.ts';
+import { RLIMIT_NOFILE } from '../../spec/linux/resource.ts';
+import * as clone from '../../spec/linux/sched.ts';
+import { SIG_SETMASK, SIGKILL } from '../../spec/linux/signal.ts';
+import type { NamespaceType } from '../../spec/oci/config.ts';
+import type { ChildPlan } from './host.ts';
+
+const CLONE_FLAGS: Readonly<Record<NamespaceType, number>> = {
+  pid: clone.CLONE_NEWPID,
+  network: clone.CLONE_NEWNET,
+  mount: clone.CLONE_NEWNS,
+  ipc: clone.CLONE_NEWIPC,
+  uts: clone.CLONE_NEWUTS,
+  user: clone.CLONE_NEWUSER,
+  cgroup: clone.CLONE_NEWCGROUP,
+  time: clone.CLONE_NEWTIME,
+};
+
+const MAX_FD = 0xffffffff;
+/** Exit status of a child that could not be set up; its reason is on its stderr. */
+const SETUP_FAILED = 1;
+
+/** Prepares this process, runs `main` and exits with what it returns. */
+export function runChild(plan: ChildPlan, parentPid: number, main: () => number): never {
+  try {
+    enter(plan, parentPid);
+    return proc.exit(main());
+  } catch (thrown) {
+    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    native.write(2, Buffer.from(`error: ${plan.name}: ${text}\n`));
+    return proc.exit(SETUP_FAILED);
+  }
+}
+
+function enter(plan: ChildPlan, parentPid: number): void {
+  takeDescriptors(plan);
+  must('setsid', proc.setsid());
+  if (plan.dieWithParent) {
+    proc.prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (proc.getppid() !== parentPid) proc.exit(SETUP_FAILED);
+  }
+  proc.sigprocmask(SIG_SETMASK, [0, 0]);
+  proc.setProcessName(plan.name);
+  if (plan.controllingTerminalFd >= 0) {
+    must('cannot take the terminal', setControllingTerminal(plan.controllingTerminalFd));
+    native.close(plan.controllingTerminalFd);
+  }
+  for (const file of plan.cgroupProcs) writeFile(file, '0', 'cannot join the cgroup');
+  if (plan.oomScoreAdj !== undefined) {
+    // Lowering it takes CAP_SYS_RESOURCE: without, the container keeps what it inherits.
+    tryWriteFile('/proc/self/oom_score_adj', String(plan.oomScoreAdj));
+  }
+  raiseDescriptorLimit();
+  if (plan.userNamespace) enterUserNamespace();
+  for (const namespace of plan.namespaces) {
+    if (namespace.path !== undefined && namespace.path !== '') {
+      joinNamespace(namespace.type, namespace.path);
+    } else {
+      must(`cannot make a ${namespace.type} namespace`, proc.unshare(CLONE_FLAGS[namespace.type]));
+      if (namespace.type === 'mount') proc.mount(null, '/', null, MS_REC | MS_SLAVE, null);
+    }
+  }
+}
+
+/** Leaves 0, 1 (null), 2 (plan) and what the plan keeps. */
+function takeDescriptors(plan: ChildPlan): void {
+  const nothing = must('cannot open /dev/null', native.open('/dev/null', O_RDWR | O_CLOEXEC));
+  const keep = [...plan.keepFds, plan.controllingTerminalFd].filter((fd) => fd > 2);
+  native.dup3(nothing, 0, 0);
+  native.dup3(nothing, 1, 0);
+  if (plan.stderrFd !== 2) native.dup3(plan.stderrFd < 0 ? nothing : plan.stderrFd, 2, 0);
+  let next = 3;
+  for (const fd of keep.sort((a, b) => a - b)) {
+    if (fd > next) native.closeRange(next, fd - 1);
+    next = Math.max(next, fd + 1);
+  }
+  native.closeRange(next, MAX_FD);
+}
+
+function raiseDescriptorLimit(): void {
+  const limit = proc.prlimit(0, RLIMIT_NOFILE, null);
+  if (typeof limit === 'number') return;
+  proc.prlimit(0, RLIMIT_NOFILE, { soft: limit.hard, hard: limit.hard });
+}
+
+/** Root inside, ourselves outside. */
+function enterUserNamespace(): void {
+  const uid = proc.geteuid();
+  const gid = proc.getegid();
+  must('cannot make a user namespace', proc.unshare(clone.CLONE_NEWUSER));
+  // Unsharing made us undumpable where credentials changed, and then /proc/self is root's.
+  proc.prctl(PR_SET_DUMPABLE, 1);
+  tryWriteFile('/proc/self/setgroups', 'deny');
+  writeFile('/proc/self/uid_map', `0 ${uid} 1`, 'cannot map the user');
+  writeFile('/proc/self/gid_map', `0 ${gid} 1`, 'cannot map the group');
+}
+
+function joinNamespace(type: NamespaceType, path: string): void {
+  const what = `config.json: linux.namespaces: cannot join the ${type} namespace ${path}`;
+  const fd = must(what, native.open(byteString(path), O_RDONLY | O_CLOEXEC));
+  must(what, proc.setns(fd, CLONE_FLAGS[type]));
+  native.close(fd);
+}
+
+function writeFile(file: string, text: string, what: string): void {
+  must(`${what}: ${file}`, tryWriteFile(file, text));
+}
+
+function tryWriteFile(file: string, text: string): number {
+  const fd = native.open(byteString(file), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return fd;
+  const written = native.write(fd, Buffer.from(text));
+  native.close(fd);
+  return written;
+}
+
+function must(what: string, result: number): number {
+  if (result < 0) throw new Error(`${what}: errno ${-result}`);
+  return result;
+}

@@ -1,0 +1,210 @@
+/** The real host: Linux, through the addon. */
+
+import * as fs from 'node:fs';
+import { byteString } from '../../native/bytes.ts';
+import * as native from '../../native/fs.ts';
+import * as proc from '../../native/process.ts';
+import * as socket from '../../native/socket.ts';
+import * as tty from '../../native/tty.ts';
+import type { BootConfig, GoferConfig, GoferMain, SentryMain } from '../../spec/control/boot.ts';
+import { EAGAIN, EINTR } from '../../spec/linux/errno.ts';
+import { F_DUPFD_CLOEXEC, LOCK_EX } from '../../spec/linux/fcntl.ts';
+import { MFD_CLOEXEC } from '../../spec/linux/mman.ts';
+import { POLLIN } from '../../spec/linux/poll.ts';
+import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
+import { WNOHANG } from '../../spec/linux/wait.ts';
+import type { Hook } from '../../spec/oci/config.ts';
+import type { State } from '../../spec/oci/state.ts';
+import { Failure } from '../cli/failure.ts';
+import type { ProcessIdentity } from '../container/state.ts';
+import { connectIn, listenIn, SocketChannel } from './control_socket.ts';
+import { runChild } from './forked_child.ts';
+import { runHookProcess } from './hook_process.ts';
+import type { ChildPlan, ControlChannel, Host, SignalSource, Winsize } from './host.ts';
+import { HostSignals } from './signal_source.ts';
+
+const LOWEST_DUPLICATE = 3;
+/**
+ * Node keeps these whatever the flags: its main thread, one that schedules delayed tasks and one
+ * worker, both asleep. More mean that V8 may hold a lock at the moment of the fork.
+ */
+const MOST_THREADS = 3;
+
+/** What the forked children run. A test may put something simpler in their place. */
+export interface ChildMains {
+  readonly sentryMain: SentryMain;
+  readonly goferMain: GoferMain;
+}
+
+export class LinuxHost implements Host {
+  private mains: ChildMains | null;
+  private readonly sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+  constructor(mains: ChildMains | null = null) {
+    this.mains = mains;
+  }
+
+  lockExclusive(fd: number): number {
+    for (;;) {
+      const result = native.flock(fd, LOCK_EX);
+      if (result !== -EINTR) return result;
+    }
+  }
+
+  identify(pid: number): ProcessIdentity | null {
+    let text: string;
+    try {
+      text = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    } catch {
+      return null;
+    }
+    // The command may hold spaces and parentheses: the fields count from the last one.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z' || fields[0] === 'X') return null;
+    return { pid, startTime: Number(fields[19]) };
+  }
+
+  kill(pid: number, signo: number): number {
+    return proc.kill(pid, signo);
+  }
+
+  reap(pid: number, block: boolean): number {
+    for (;;) {
+      const ended = proc.wait4(pid, block ? 0 : WNOHANG);
+      if (ended === -EINTR) continue;
+      if (typeof ended === 'number') return ended;
+      if (ended.pid === 0) return -EAGAIN;
+      const signo = ended.status & 0x7f;
+      return signo !== 0 ? 128 + signo : (ended.status >> 8) & 0xff;
+    }
+  }
+
+  async prepareFork(): Promise<void> {
+    const threads = fs.readdirSync('/proc/self/task').length;
+    if (threads > MOST_THREADS) {
+      throw new Failure(
+        `node runs ${threads} threads, too many to fork: start it with --single-threaded --v8-pool-size=0 --disable-sigusr1`,
+      );
+    }
+    if (this.mains !== null) return;
+    const { goferMain } = await import('../../gofer/main.ts');
+    const { sentryMain } = await import('../../sentry/main.ts');
+    this.mains = { goferMain, sentryMain };
+  }
+
+  forkSentry(plan: ChildPlan, config: BootConfig): number {
+    const mains = this.prepared();
+    return this.fork(plan, () => mains.sentryMain(config));
+  }
+
+  forkGofer(plan: ChildPlan, config: GoferConfig): number {
+    const mains = this.prepared();
+    const mounts = config.mounts.map((mount) => ({ ...mount, source: byteString(mount.source) }));
+    return this.fork(plan, () => mains.goferMain({ ...config, mounts }));
+  }
+
+  forkHelper(plan: ChildPlan, main: () => number): number {
+    return this.fork(plan, main);
+  }
+
+  private prepared(): ChildMains {
+    if (this.mains === null) throw new Error('a fork before prepareFork');
+    return this.mains;
+  }
+
+  private fork(plan: ChildPlan, main: () => number): number {
+    const parent = proc.getpid();
+    const pid = proc.fork();
+    if (pid === 0) runChild(plan, parent, main);
+    return pid;
+  }
+
+  socketPair(): readonly [number, number] | number {
+    return socket.socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+  }
+
+  listen(directory: string, name: string): number {
+    return listenIn(directory, name);
+  }
+
+  connect(directory: string, name: string): ControlChannel | number {
+    const fd = connectIn(directory, name);
+    return fd < 0 ? fd : new SocketChannel(fd);
+  }
+
+  channel(fd: number): ControlChannel {
+    return new SocketChannel(fd);
+  }
+
+  memoryFile(name: string): number {
+    return native.memfdCreate(name, MFD_CLOEXEC);
+  }
+
+  duplicate(fd: number): number {
+    return native.fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_DUPLICATE);
+  }
+
+  useAsStdin(fd: number): void {
+    if (fd >= 0) native.dup3(fd, 0, 0);
+  }
+
+  close(fd: number): void {
+    native.close(fd);
+  }
+
+  openTerminal(): readonly [number, number] | number {
+    const pair = tty.openpty();
+    return typeof pair === 'number' ? pair : [pair.master, pair.slave];
+  }
+
+  sendTerminal(socketPath: string, master: number): number {
+    const fd = socket.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
+    if (fd < 0) return fd;
+    const connected = socket.connectUnix(fd, byteString(socketPath));
+    // The receiver may read the terminal's name from the message, as runc sends it.
+    const name = Buffer.from('/dev/ptmx');
+    const sent = connected < 0 ? connected : socket.sendWithFds(fd, name, [master], MSG_NOSIGNAL);
+    native.close(fd);
+    return sent;
+  }
+
+  isTerminal(fd: number): boolean {
+    return tty.isTty(fd);
+  }
+
+  windowSize(fd: number): Winsize | null {
+    const size = tty.getWindowSize(fd);
+    return typeof size === 'number' ? null : { rows: size.rows, columns: size.columns };
+  }
+
+  setWindowSize(fd: number, size: Winsize): number {
+    return tty.setWindowSize(fd, { ...size, xPixels: 0, yPixels: 0 });
+  }
+
+  saveTerminal(fd: number): Uint8Array | null {
+    const settings = tty.getTermios(fd);
+    return typeof settings === 'number' ? null : settings;
+  }
+
+  restoreTerminal(fd: number, settings: Uint8Array): void {
+    tty.setTermios(fd, settings);
+  }
+
+  takeSignals(signos: readonly number[]): SignalSource {
+    return new HostSignals(signos);
+  }
+
+  poll(fds: readonly number[], timeoutMs: number): number {
+    const entries = fds.map((fd) => ({ fd, events: POLLIN, revents: 0 }));
+    const ready = socket.poll(entries, timeoutMs);
+    return ready === -EINTR ? 0 : ready;
+  }
+
+  sleep(milliseconds: number): void {
+    Atomics.wait(this.sleeper, 0, 0, milliseconds);
+  }
+
+  runHook(hook: Hook, state: State, namespaceOf: number): string {
+    return runHookProcess(hook, state, namespaceOf);
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * Makes the processes of a sandbox: the Gofer, then the Sentry, both forked from this one, and
+ * waits for the Sentry's hello. Whatever fails, nothing that was started stays.
+ */
+
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import type { BootConfig } from '../../spec/control/boot.ts';
+import type { Config, NamespaceType } from '../../spec/oci/config.ts';
+import { Failure } from '../cli/failure.ts';
+import type { RuntimeConfig } from '../cli/global_flags.ts';
+import type { ProcessIdentity } from '../container/state.ts';
+import type { ChildPlan, Host } from '../host/host.ts';
+import { ControlClient } from './control_client.ts';
+import type { GoferMounts, HostTree } from './gofer_mounts.ts';
+
+export const CONTROL_SOCKET = 'control.sock';
+
+const HELLO_TIMEOUT_MS = 30_000;
+const STDERR_TAIL_LENGTH = 4096;
+const SIGKILL = 9;
+
+/** Namespaces that hold nothing the Sentry needs: made or joined as the configuration says. */
+const SENTRY_NAMESPACES: readonly NamespaceType[] = ['network', 'ipc', 'uts'];
+
+export interface LaunchPlan {
+  readonly id: string;
+  /** The container's state directory. */
+  readonly directory: string;
+  readonly config: RuntimeConfig;
+  readonly spec: Config;
+  readonly mounts: GoferMounts;
+  readonly cgroupProcs: readonly string[];
+  readonly memoryLimitBytes: number;
+  readonly debugFd: number;
+  readonly controllingTerminalFd: number;
+  /** The sandbox ends when this process does (foreground commands). */
+  readonly dieWithParent: boolean;
+}
+
+export interface LaunchedSandbox {
+  readonly sentry: ProcessIdentity;
+  readonly gofer: ProcessIdentity;
+  readonly client: ControlClient;
+  /** The Sentry's ends of the gofer connections, to be sent with `create` and then closed. */
+  readonly goferFds: readonly number[];
+}
+
+export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<LaunchedSandbox> {
+  await host.prepareFork();
+  const stderrFd = host.memoryFile('runsc-stderr');
+  const started: number[] = [];
+  const open: number[] = [];
+  try {
+    const gofer = forkGofer(host, plan, stderrFd, open);
+    started.push(gofer.pid);
+    const goferFds = [...open];
+    const { pid, client } = forkSentry(host, plan, stderrFd, open);
+    started.push(pid);
+    const hello = client.receiveMessage(HELLO_TIMEOUT_MS) as { hello?: unknown } | undefined;
+    if (hello?.hello !== 'sentry') throw new Failure(bootProblem(host, client, pid, stderrFd));
+    const sentry = identified(host, pid, 'sandbox', stderrFd);
+    return { sentry, gofer: identified(host, gofer.pid, 'gofer', stderrFd), client, goferFds };
+  } catch (thrown) {
+    for (const fd of open) host.close(fd);
+    for (const pid of started) {
+      host.kill(pid, SIGKILL);
+      host.reap(pid, true);
+    }
+    throw thrown;
+  } finally {
+    if (stderrFd >= 0) host.close(stderrFd);
+  }
+}
+
+/** Pushes the Sentry's ends of the connections to `open`. */
+function forkGofer(
+  host: Host,
+  plan: LaunchPlan,
+  stderrFd: number,
+  open: number[],
+): { readonly pid: number } {
+  const overlaid = plan.config.overlay;
+  const trees: HostTree[] = [
+    { ...plan.mounts.root, readonly: plan.mounts.root.readonly || overlaid !== 'none' },
+    ...plan.mounts.binds.map((tree) => ({
+      ...tree,
+      readonly: tree.readonly || overlaid === 'all',
+    })),
+  ];
+  const goferEnds: number[] = [];
+  for (const _ of trees) {
+    const pair = host.socketPair();
+    if (typeof pair === 'number') throw new Failure(`cannot make a socket pair: errno ${-pair}`);
+    open.push(pair[0]);
+    goferEnds.push(pair[1]);
+  }
+  const childPlan = basePlan(plan, 'runsc-gofer', stderrFd, goferEnds);
+  const pid = host.forkGofer(childPlan, {
+    mounts: trees.map((tree, index) => ({ ...tree, fd: goferEnds[index] ?? -1 })),
+    rootless: plan.config.rootless,
+    debugLogFd: plan.debugFd,
+  });
+  for (const fd of goferEnds) host.close(fd);
+  if (pid < 0) throw new Failure(`cannot start the gofer: fork failed with errno ${-pid}`);
+  return { pid };
+}
+
+function forkSentry(
+  host: Host,
+  plan: LaunchPlan,
+  stderrFd: number,
+  open: number[],
+): { readonly pid: number; readonly client: ControlClient } {
+  const listenerFd = host.listen(plan.directory, CONTROL_SOCKET);
+  if (listenerFd < 0) {
+    throw new Failure(`cannot listen on ${plan.directory}/${CONTROL_SOCKET}: errno ${-listenerFd}`);
+  }
+  const pair = host.socketPair();
+  if (typeof pair === 'number') {
+    host.close(listenerFd);
+    throw new Failure(`cannot make a socket pair: errno ${-pair}`);
+  }
+  const keep = [listenerFd, pair[1]];
+  const childPlan: ChildPlan = {
+    ...basePlan(plan, 'runsc-sandbox', stderrFd, keep),
+    controllingTerminalFd: plan.controllingTerminalFd,
+    namespaces: (plan.spec.linux?.namespaces ?? []).filter((namespace) =>
+      SENTRY_NAMESPACES.includes(namespace.type),
+    ),
+  };
+  const pid = host.forkSentry(childPlan, bootConfig(plan, listenerFd, pair[1]));
+  for (const fd of keep) host.close(fd);
+  if (pid < 0) {
+    host.close(pair[0]);
+    throw new Failure(`cannot start the sandbox: fork failed with errno ${-pid}`);
+  }
+  open.push(pair[0]);
+  return { pid, client: new ControlClient(host.channel(pair[0])) };
+}
+
+function basePlan(
+  plan: LaunchPlan,
+  name: string,
+  stderrFd: number,
+  keepFds: readonly number[],
+): ChildPlan {
+  const oomScoreAdj = plan.spec.process?.oomScoreAdj;
+  return {
+    name,
+    keepFds: plan.debugFd < 0 ? keepFds : [...keepFds, plan.debugFd],
+    stderrFd,
+    controllingTerminalFd: -1,
+    cgroupProcs: plan.cgroupProcs,
+    namespaces: [],
+    userNamespace: plan.config.rootless,
+    ...(oomScoreAdj !== undefined ? { oomScoreAdj } : {}),
+    dieWithParent: plan.dieWithParent,
+  };
+}
+
+function bootConfig(plan: LaunchPlan, listenerFd: number, connectionFd: number): BootConfig {
+  const { config } = plan;
+  return {
+    sandboxId: plan.id,
+    platform: config.platform,
+    network: config.network,
+    overlay: config.overlay,
+    fileAccess: config.fileAccess,
+    listenerFd,
+    connectionFd,
+    debugLogFd: config.debug || config.strace ? plan.debugFd : -1,
+    debug: config.debug,
+    strace: config.strace,
+    straceSyscalls: config.straceSyscalls,
+    straceLogSize: config.straceLogSize,
+    totalMemoryBytes: plan.memoryLimitBytes,
+    cpuCount: Math.max(1, os.availableParallelism()),
+  };
+}
+
+function identified(host: Host, pid: number, what: string, stderrFd: number): ProcessIdentity {
+  const identity = host.identify(pid);
+  if (identity !== null) return identity;
+  throw new Failure(`the ${what} ended while it started${lastWords(stderrFd)}`);
+}
+
+function bootProblem(host: Host, client: ControlClient, pid: number, stderrFd: number): string {
+  if (!client.ended) return `the sandbox did not start within ${HELLO_TIMEOUT_MS / 1000} s`;
+  const status = host.reap(pid, true);
+  return `the sandbox ended while it started, with status ${status}${lastWords(stderrFd)}`;
+}
+
+/** The last line that the children printed, as the end of a message. */
+function lastWords(stderrFd: number): string {
+  if (stderrFd < 0) return '';
+  const size = fs.fstatSync(stderrFd).size;
+  const tail = Buffer.alloc(Math.min(size, STDERR_TAIL_LENGTH));
+  fs.readSync(stderrFd, tail, 0, tail.length, size - tail.length);
+  const lines = tail.toString('utf8').split('\n');
+  const telling = lines.find((line) => /error|fatal/i.test(line)) ?? lines.find((line) => line);
+  return telling === undefined ? '' : `: ${telling.trim()}`;
+}
