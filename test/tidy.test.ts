@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/kernel',
   ],
   // Siblings never import each other: each folder of fsimpl/ and socket/ is a room of its own.
+  // What has no name in any tree gets its inode from fsimpl/anon.
   'sentry/fsimpl/*': [
     'spec',
     'sentry/base',
@@ -46,6 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/mm',
     'sentry/vfs',
     'sentry/kernel',
+    'sentry/fsimpl/anon',
   ],
   'sentry/socket/*': [
     'spec',
@@ -54,6 +56,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/mm',
     'sentry/vfs',
     'sentry/kernel',
+    'sentry/fsimpl/anon',
   ],
   // These hold host descriptors.
   'sentry/fsimpl/gofer': [

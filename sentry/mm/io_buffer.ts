@@ -199,6 +199,21 @@ export class IoBuffer {
     }
   }
 
+  /** A cursor of its own over what remains, for looking ahead; this one stays. */
+  copy(): IoBuffer {
+    const other = new IoBuffer(this.memory, this.ranges, this.remaining, this.writing);
+    if (this.memory === null) {
+      other.here.bytes = this.here.bytes;
+      other.here.start = this.here.start;
+      other.here.length = this.remaining;
+    } else {
+      other.index = this.index;
+      other.used = this.used;
+      other.faulted = this.faulted;
+    }
+    return other;
+  }
+
   /** A buffer of its own over the next `length` bytes (at most); this one moves past them. */
   take(length: number): IoBuffer {
     const n = Math.min(length, this.remaining);
