@@ -5,6 +5,7 @@
 import {
   IN_CLOSE_NOWRITE,
   IN_CLOSE_WRITE,
+  IN_DELETE_SELF,
   IN_EXCL_UNLINK,
   IN_ISDIR,
   IN_MOVED_FROM,
@@ -70,6 +71,15 @@ export function notifyEntry(dir: Inode, mask: number, name: string, isDirectory:
 /** Reports a change of an inode that reaches only its own watchers (IN_DELETE_SELF, link counts). */
 export function notifyInode(inode: Inode, mask: number): void {
   inode.watches?.notify(inode.isDirectory ? mask | IN_ISDIR : mask, 0, '');
+}
+
+/** The last name and the last opening of an inode are gone; so are its watches. */
+export function notifyGone(inode: Inode): void {
+  const { watches } = inode;
+  if (watches === null) return;
+  watches.notify(inode.isDirectory ? IN_DELETE_SELF | IN_ISDIR : IN_DELETE_SELF, 0, '');
+  watches.gone();
+  inode.watches = null;
 }
 
 /** Reports a rename; `cookie` ties the two halves together. */

@@ -28,6 +28,25 @@ export function unpin(path: Path): void {
   if (--d.pins === 0 && d.detached && d.children === null) d.inode?.forget();
 }
 
+/** The path as text from the root of everything, for messages and /proc/PID/maps. */
+export function pathText(path: Path): string {
+  let { mount, dentry } = path;
+  let text = '';
+  for (;;) {
+    if (dentry === mount.root) {
+      if (mount.parent === null || mount.mountpoint === null) return text === '' ? '/' : text;
+      dentry = mount.mountpoint;
+      mount = mount.parent;
+    } else if (dentry.isRoot) {
+      // An anonymous file: its name is the whole text.
+      return text === '' ? dentry.name || '/' : text;
+    } else {
+      text = `/${dentry.name}${text}`;
+      dentry = dentry.parent;
+    }
+  }
+}
+
 /** Linux's flags that belong to a mount, not to a file system. */
 export const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
@@ -151,7 +170,7 @@ export class MountNamespace {
         mount = mount.parent;
         continue;
       }
-      if (dentry.isRoot) return null;
+      if (dentry.isRoot) return dentry.name === '' ? null : dentry.name;
       text = `/${dentry.name}${text}`;
       dentry = dentry.parent;
     }

@@ -1,0 +1,142 @@
+/**
+ * MemoryInode: an inode whose attributes and extended attributes live in the Sentry's own objects, as
+ * those of tmpfs, memfd and the overlay do (inode(7), xattr(7)).
+ */
+import { E2BIG, EEXIST, ENODATA, ENOSPC } from '../../spec/linux/errno.ts';
+import { XATTR_LIST_MAX } from '../../spec/linux/fcntl.ts';
+import { XATTR_CREATE, XATTR_REPLACE } from '../../spec/linux/xattr.ts';
+import { type FileSystem, Inode } from './inode.ts';
+import type { SetAttr, Stat, Timestamp } from './stat.ts';
+
+const PERMISSIONS = 0o7777;
+const BLOCK_SIZE = 4096;
+/** Bytes of extended attributes one inode may hold; ext4's limit is a block. */
+const XATTR_BYTES_MAX = 256 * 1024;
+
+export abstract class MemoryInode extends Inode {
+  nlink = 1;
+  atime: Timestamp;
+  mtime: Timestamp;
+  ctime: Timestamp;
+  btime: Timestamp | null;
+  protected xattrs: Map<string, Uint8Array> | null = null;
+
+  constructor(fs: FileSystem, ino: number, mode: number, uid: number, gid: number, now?: Timestamp) {
+    super(fs, ino, mode, uid, gid);
+    const born = now ?? fs.clock.realtime();
+    this.atime = born;
+    this.mtime = born;
+    this.ctime = born;
+    this.btime = born;
+  }
+
+  /** Bytes. */
+  abstract get size(): number;
+  /** In units of 512 bytes. */
+  get blocks(): number {
+    return 0;
+  }
+
+  override getattr(): Stat | number {
+    return {
+      devMajor: this.fs.devMajor,
+      devMinor: this.fs.devMinor,
+      ino: this.ino,
+      mode: this.mode,
+      nlink: this.nlink,
+      uid: this.uid,
+      gid: this.gid,
+      rdevMajor: this.rdevMajor,
+      rdevMinor: this.rdevMinor,
+      size: this.size,
+      blksize: BLOCK_SIZE,
+      blocks: this.blocks,
+      atime: this.atime,
+      mtime: this.mtime,
+      ctime: this.ctime,
+      btime: this.btime,
+    };
+  }
+
+  override setattr(attr: SetAttr): number {
+    if (attr.size !== undefined) {
+      const r = this.resize(attr.size);
+      if (r < 0) return r;
+    }
+    const now = this.fs.clock.realtime();
+    if (attr.mode !== undefined) this.mode = (this.mode & ~PERMISSIONS) | (attr.mode & PERMISSIONS);
+    if (attr.uid !== undefined) this.uid = attr.uid;
+    if (attr.gid !== undefined) this.gid = attr.gid;
+    if (attr.atime !== undefined) this.atime = attr.atime;
+    if (attr.mtime !== undefined) this.mtime = attr.mtime;
+    else if (attr.size !== undefined) this.mtime = now;
+    this.ctime = now;
+    this.changed();
+    return 0;
+  }
+
+  /** Sets the size of a regular file. */
+  protected resize(_size: number): number {
+    return 0;
+  }
+
+  /** Called after every change of the inode itself, for file systems that must remember it. */
+  protected changed(): void {}
+
+  /** The contents changed: for directories an entry, for files bytes. */
+  touchModified(): void {
+    const now = this.fs.clock.realtime();
+    this.mtime = now;
+    this.ctime = now;
+    this.changed();
+  }
+
+  touchChanged(): void {
+    this.ctime = this.fs.clock.realtime();
+    this.changed();
+  }
+
+  // Extended attributes ----------------------------------------------------------------------
+
+  /** The attributes for a change; a file system that has them elsewhere brings them here first. */
+  protected ownXattrs(): Map<string, Uint8Array> | number {
+    this.xattrs ??= new Map();
+    return this.xattrs;
+  }
+
+  override getxattr(name: string): Uint8Array | number {
+    return this.xattrs?.get(name) ?? -ENODATA;
+  }
+
+  override setxattr(name: string, value: Uint8Array, flags: number): number {
+    const own = this.ownXattrs();
+    if (typeof own === 'number') return own;
+    const present = own.has(name);
+    if (present && (flags & XATTR_CREATE) !== 0) return -EEXIST;
+    if (!present && (flags & XATTR_REPLACE) !== 0) return -ENODATA;
+    let bytes = name.length + value.length;
+    let names = name.length + 1;
+    for (const [n, v] of own) {
+      if (n === name) continue;
+      bytes += n.length + v.length;
+      names += n.length + 1;
+    }
+    if (bytes > XATTR_BYTES_MAX) return -ENOSPC;
+    if (names > XATTR_LIST_MAX) return -E2BIG;
+    own.set(name, value);
+    this.touchChanged();
+    return 0;
+  }
+
+  override listxattr(): readonly string[] | number {
+    return this.xattrs === null ? [] : [...this.xattrs.keys()];
+  }
+
+  override removexattr(name: string): number {
+    const own = this.ownXattrs();
+    if (typeof own === 'number') return own;
+    if (!own.delete(name)) return -ENODATA;
+    this.touchChanged();
+    return 0;
+  }
+}
