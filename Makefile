@@ -13,8 +13,7 @@ ROOMS := $(wildcard spec native sentry gofer runtime shim)
 
 SOURCES := $(shell find $(ROOMS) -name '*.ts' ! -name '*.test.ts' ! -path '*/test/*' | LC_ALL=C sort)
 ADDON_SOURCES := $(wildcard native/src/* native/include/* native/build.mjs)
-GENERATORS := $(wildcard spec/oci/generate.mjs sentry/loader/vdso/build.mjs)
-GENERATOR_INPUTS := $(GENERATORS) $(wildcard sentry/loader/vdso/*.[cShs] sentry/loader/vdso/*.ld* spec/oci/schema*.ts)
+GENERATED := spec/oci/generated/validators.js
 
 .DELETE_ON_ERROR:
 .PHONY: all demo test check bench clean FORCE
@@ -29,10 +28,8 @@ build/runsc.node: $(MODULES) $(ADDON_SOURCES)
 	$(NODE) native/build.mjs
 	@touch $@
 
-# Each generator writes its output beside itself, or under build/, only when it changed.
-build/generated.stamp: $(MODULES) $(GENERATOR_INPUTS)
-	@mkdir -p build
-	@set -e; for generator in $(GENERATORS); do echo $(NODE) $$generator; $(NODE) $$generator; done
+spec/oci/generated/validators.js: $(MODULES) spec/oci/generate.mjs $(wildcard spec/oci/schema*.ts)
+	$(NODE) spec/oci/generate.mjs
 	@touch $@
 
 # Changes when a source file is added or removed, which time stamps alone do not show.
@@ -40,7 +37,7 @@ build/sources.list: FORCE
 	@mkdir -p build
 	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
 
-build/runsc.mjs: $(MODULES) build/generated.stamp build/sources.list $(SOURCES) tools/bundle.mjs
+build/runsc.mjs: $(MODULES) $(GENERATED) build/sources.list $(SOURCES) tools/bundle.mjs
 	$(NODE) tools/bundle.mjs runtime/main.ts $@
 
 build/node: $(MODULES)
@@ -68,4 +65,4 @@ bench: dist/runsc
 	$(NODE) test/bench/run.ts
 
 clean:
-	rm -rf build/*.mjs build/*.map build/*.json build/*.node build/*.stamp build/*.list build/node build/guest dist
+	rm -rf build/*.mjs build/*.map build/*.json build/*.node build/*.list build/node build/guest dist
