@@ -44,17 +44,23 @@ void AffinityStart() {
   several = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 1;
 }
 
-void AffinityBeforeResume(int slot, double now_ns) {
-  Tracee& tracee = tracer.tracees[slot];
-  tracee.resumed_at_ns = now_ns;
-  if (!several || tracee.short_runs < kShortRuns) return;
+void AffinityFetch(pid_t tid, int32_t* pinned_cpu) {
+  if (!several) return;
   if (tracer_cpu < 0) {
     tracer_cpu = sched_getcpu();
     Pin(0, tracer_cpu);
   }
-  if (tracee.pinned_cpu == tracer_cpu) return;
-  Pin(tracer.records[slot].tid, tracer_cpu);
-  tracee.pinned_cpu = tracer_cpu;
+  if (*pinned_cpu == tracer_cpu) return;
+  Pin(tid, tracer_cpu);
+  *pinned_cpu = tracer_cpu;
+}
+
+void AffinityBeforeResume(int slot, double now_ns) {
+  Tracee& tracee = tracer.tracees[slot];
+  tracee.resumed_at_ns = now_ns;
+  if (tracee.short_runs >= kShortRuns) {
+    AffinityFetch(tracer.records[slot].tid, &tracee.pinned_cpu);
+  }
 }
 
 void AffinityAfterStop(int slot, double now_ns) {

@@ -49,6 +49,7 @@ long WaitForLoopEnd(int slot, user_regs_struct* regs) {
 long RunLoop(int slot, size_t first, size_t count, user_regs_struct* regs) {
   pid_t tid = TidOf(slot);
   if (slot >= 0) tracer.tracees[slot].known = false;
+  AffinityFetch(tid, slot < 0 ? &tracer.template_cpu : &tracer.tracees[slot].pinned_cpu);
   *regs = {};
   regs->rbx = kOpsBase + first * sizeof(Op);
   regs->rbp = kOpsBase + count * sizeof(Op);
@@ -111,7 +112,7 @@ void AdoptThread(pid_t tid, int slot, int from) {
   tracee = {};
   tracee.running_index = -1;
   tracee.short_runs = 1000;  // new threads are expected to make system calls
-  tracee.pinned_cpu = from < 0 ? -1 : tracer.tracees[from].pinned_cpu;
+  tracee.pinned_cpu = from < 0 ? tracer.template_cpu : tracer.tracees[from].pinned_cpu;
   Record& record = tracer.records[slot];
   record.tid = tid;
   record.flags = 0;

@@ -26,6 +26,8 @@ constexpr uint64_t kUserCs = 0x33;
 constexpr uint64_t kUserCs32 = 0x23;
 constexpr uint64_t kUserDs = 0x2b;
 constexpr int kSyscallStop = SIGTRAP | 0x80;
+// The x32 numbers: bit 30 of a number that is not negative.
+constexpr uint64_t kX32Mask = 0xc0000000;
 constexpr uint64_t kX32Bit = 0x40000000;
 
 // Selectors the host would refuse (or worse, take) come from a hostile sigreturn: only the flat
@@ -79,7 +81,7 @@ bool FetchRegisters(int slot) {
 void PresentSyscall(user_regs_struct* regs) {
   auto nr = static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(regs->orig_rax)));
   bool native = regs->rcx == regs->rip && regs->cs == kUserCs;
-  regs->rax = native && (nr & kX32Bit) == 0 ? nr : ~0ull;
+  regs->rax = native && (nr & kX32Mask) != kX32Bit ? nr : ~0ull;
 }
 
 int Report(int slot, Reason reason) {

@@ -77,6 +77,7 @@ struct Tracer {
   Tracee* tracees = nullptr;
   Op* ops = nullptr;
   pid_t template_pid = 0;
+  int32_t template_cpu = -1;  // as Tracee::pinned_cpu
   size_t fp_bytes = 0;
   std::unordered_map<pid_t, int> slot_of;
   std::unordered_set<pid_t> leaving;  // released threads that have yet to be told to exit
@@ -112,6 +113,8 @@ void ForgetSlot(int slot);
 
 // Which processors threads run on, see affinity.cc.
 void AffinityStart();
+// Brings a stopped thread to the tracer's processor.
+void AffinityFetch(pid_t tid, int32_t* pinned_cpu);
 void AffinityBeforeResume(int slot, double now_ns);
 void AffinityAfterStop(int slot, double now_ns);
 // When somebody should look at the running threads again, and that look.
