@@ -13,6 +13,7 @@ import { EAGAIN } from '../../spec/linux/errno.ts';
 import { SIGNAL_MAX } from '../kernel/signal.ts';
 import { accept } from '../../native/socket.ts';
 import { close } from '../../native/fs.ts';
+import { fstat } from '../../native/stat.ts';
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../spec/linux/socket.ts';
 import type { Container } from '../kernel/container.ts';
 import { sendToGroup, sendToProcessGroup } from '../kernel/signal_send.ts';
@@ -282,9 +283,10 @@ export class Sandbox {
 
   private stats(container: Container): object {
     let cpuTimeNs = 0;
+    const memory = fstat(this.kernel.memory.fd);
     for (const g of container.pids.groups.values()) cpuTimeNs += g.cpuTimeNs;
     return {
-      memoryBytes: this.kernel.memory.usedBytes(),
+      memoryBytes: typeof memory === 'number' ? 0 : memory.blocks * 512,
       cpuTimeNs,
       processes: container.pids.groups.size,
     };

@@ -1,0 +1,120 @@
+/**
+ * The Sentry: puts the kernel together and runs it. Called in a process that the CLI forked, with
+ * everything it will ever need from the host already open (spec/control/boot.ts). Never returns.
+ */
+import {
+  close,
+  fallocate,
+  getRandom,
+  lseek,
+  memfdCreate,
+  pread,
+  pwrite,
+  write,
+} from '../native/fs.ts';
+import { exit, mapFile, monotonicNs, syscall } from '../native/index.ts';
+import { byteString } from '../native/bytes.ts';
+import type { BootConfig } from '../spec/control/boot.ts';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, SEEK_DATA, SEEK_HOLE } from '../spec/linux/fcntl.ts';
+import { MFD_CLOEXEC } from '../spec/linux/mman.ts';
+import { CLOCK_REALTIME } from '../spec/linux/time.ts';
+import { SYS_clock_gettime, SYS_ftruncate } from '../spec/linux/syscall_numbers.ts';
+import type { Clock } from './base/clock.ts';
+import { Sandbox } from './control/sandbox.ts';
+import { installFileTypes } from './control/file_types.ts';
+import { Kernel } from './kernel/kernel.ts';
+import { MemoryFile } from './mm/memory_file.ts';
+import { PtracePlatform } from './platform/ptrace/ptrace_platform.ts';
+import { Strace } from './strace/strace.ts';
+import { syscallTable } from './syscalls/table.ts';
+
+const MEMORY_FILE_BYTES = 2 ** 40;
+
+/** struct timespec. */
+const timespec = new Int32Array(4);
+
+const hostClock: Clock = {
+  monotonicNs,
+  realtime() {
+    syscall(SYS_clock_gettime, CLOCK_REALTIME, timespec);
+    const sec = ((timespec[0] as number) >>> 0) + (timespec[1] as number) * 2 ** 32;
+    return { sec, nsec: timespec[2] as number };
+  },
+};
+
+/** The memory all applications live in; a message when the host will not give it. */
+function makeMemoryFile(): MemoryFile {
+  const fd = memfdCreate('runsc-memory', MFD_CLOEXEC);
+  if (fd < 0) throw new Error(`memfd_create failed: errno ${-fd}`);
+  const sized = syscall(SYS_ftruncate, fd, MEMORY_FILE_BYTES);
+  if (sized < 0) throw new Error(`cannot size the memory file: errno ${-sized}`);
+  const buffer = mapFile(fd, MEMORY_FILE_BYTES);
+  if (typeof buffer === 'number') throw new Error(`cannot map the memory file: errno ${-buffer}`);
+  return new MemoryFile(fd, buffer, {
+    punch: (at, length) => fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length),
+    nextData: (at) => lseek(fd, at, SEEK_DATA),
+    nextHole: (at) => lseek(fd, at, SEEK_HOLE),
+  });
+}
+
+function makeLog(fd: number): (message: string) => void {
+  if (fd < 0) return () => undefined;
+  const encoder = new TextEncoder();
+  return (message) => {
+    write(fd, encoder.encode(`${message}\n`));
+  };
+}
+
+function fail(message: string): never {
+  write(2, new TextEncoder().encode(`error: ${message}\n`));
+  return exit(1);
+}
+
+function bootKernel(config: BootConfig): Kernel {
+  const platform = PtracePlatform.create();
+  if (typeof platform === 'number') {
+    return fail(`the ptrace platform cannot start: errno ${-platform}: is ptrace allowed here?`);
+  }
+  const write = makeLog(config.debugLogFd);
+  const kernel = new Kernel({
+    platform,
+    poller: platform.hostPoller,
+    memory: makeMemoryFile(),
+    hostFiles: {
+      pread,
+      pwrite,
+    },
+    vdso: null,
+    clock: hostClock,
+    syscalls: syscallTable,
+    random: (into) => void getRandom(into),
+    log: config.debug ? write : () => undefined,
+  });
+  if (config.strace) {
+    kernel.observer = new Strace({
+      table: syscallTable,
+      clock: hostClock,
+      write,
+      only: config.straceSyscalls,
+      logSize: config.straceLogSize,
+    });
+  }
+  installFileTypes(kernel);
+  return kernel;
+}
+
+/** Runs a sandbox to its end; the process exits with the root container's status. */
+export function sentryMain(config: BootConfig): never {
+  try {
+    const kernel = bootKernel(config);
+    const sandbox = new Sandbox(kernel, config);
+    kernel.loop();
+    sandbox.release();
+    kernel.platform.destroy();
+    close(config.listenerFd);
+    return exit(sandbox.exitStatus);
+  } catch (thrown) {
+    const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    return fail(byteString(error));
+  }
+}
