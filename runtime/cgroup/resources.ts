@@ -65,8 +65,7 @@ export function settingsV2(resources: LinuxResources): Setting[] {
 
 /** The memory limit that the guest should see, bytes; 0 for none. */
 export function memoryLimitBytes(resources: LinuxResources | undefined): number {
-  const limit = resources?.memory?.limit ?? 0;
-  return limit > 0 ? limit : 0;
+  return Math.max(resources?.memory?.limit ?? 0, 0);
 }
 
 function pidsLimit(limit: number | undefined): string | undefined {

@@ -80,11 +80,11 @@ function report(thrown: unknown, config: RuntimeConfig | null, argv: readonly st
 
 /** A bad flag must reach --log too, although the flags could not be parsed. */
 function logUnparsed(argv: readonly string[], message: string): void {
-  const valueOf = (name: string) => {
+  const given = (name: string) => {
     const at = argv.findIndex((arg) => arg.replace(/^--?/, '').split('=', 1)[0] === name);
     const arg = argv[at];
     if (arg === undefined) return '';
     return arg.includes('=') ? arg.slice(arg.indexOf('=') + 1) : (argv[at + 1] ?? '');
   };
-  appendLog(valueOf('log'), valueOf('log-format') === 'json' ? 'json' : 'text', 'error', message);
+  appendLog(given('log'), given('log-format') === 'json' ? 'json' : 'text', 'error', message);
 }

@@ -22,7 +22,7 @@ export interface ExecRequest {
 export function execProcess(state: ContainerState, request: ExecRequest): Process {
   if (request.processFile !== '') {
     const value = readJson(request.processFile, 'name a file that holds an OCI process');
-    const problem = validateProcess(value);
+    const problem = validateProcess(value, request.processFile);
     if (problem !== null) throw new Failure(problem);
     return value as Process;
   }

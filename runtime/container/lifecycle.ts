@@ -43,7 +43,8 @@ export async function createContainer(
   context: Context,
   options: CreateOptions,
 ): Promise<ContainerState> {
-  const { spec, mounts } = checkedBundle(options);
+  const spec = options.bundle.config;
+  const mounts = resolveGoferMounts(spec, options.bundle.path);
   const lock = context.store.claim(options.id);
   let state: ContainerState = {
     id: options.id,
@@ -79,18 +80,6 @@ export async function createContainer(
   }
 }
 
-/** Everything that can be refused before anything is made. */
-function checkedBundle(options: CreateOptions): {
-  readonly spec: Config;
-  readonly mounts: GoferMounts;
-} {
-  const spec = options.bundle.config;
-  if (spec.process === undefined) {
-    throw new Failure('config.json: process: missing: say which program to run');
-  }
-  return { spec, mounts: resolveGoferMounts(spec, options.bundle.path) };
-}
-
 function containerCgroup(context: Context, spec: Config): Cgroup {
   const cgroupsPath = spec.linux?.cgroupsPath ?? '';
   if (context.config.ignoreCgroups || cgroupsPath === '') return NO_CGROUP;
@@ -119,8 +108,8 @@ async function bootContainer(
 ): Promise<ContainerState> {
   const { host } = context;
   const spec = before.spec;
-  const terminal = spec.process?.terminal ?? false;
-  const size = spec.process?.consoleSize;
+  const terminal = spec.process.terminal ?? false;
+  const size = spec.process.consoleSize;
   const stdio = openStdio(host, {
     terminal,
     consoleSocket: options.consoleSocket,
@@ -138,7 +127,7 @@ async function bootContainer(
       memoryLimitBytes: memoryLimitBytes(spec.linux?.resources),
       debugFd: context.debugFdFor(options.foreground),
       controllingTerminalFd: stdio.replica,
-      dieWithParent: options.foreground,
+      foreground: options.foreground,
     });
     const state: ContainerState = { ...before, sentry: sandbox.sentry, gofer: sandbox.gofer };
     context.store.save(state);

@@ -29,8 +29,8 @@ const CLONE_FLAGS: Readonly<Record<NamespaceType, number>> = {
 };
 
 const MAX_FD = 0xffffffff;
-/** Exit status of a child that could not be set up; its reason is on its stderr. */
-const SETUP_FAILED = 1;
+/** Exit status of a child that runsc, not its program, made fail; its stderr says why. */
+const SETUP_FAILED = 128;
 
 /** Prepares this process, runs `main` and exits with what it returns. */
 export function runChild(plan: ChildPlan, parentPid: number, main: () => number): never {

@@ -23,13 +23,7 @@ export interface GoferMounts {
 
 /** Throws a Failure that names the field whose path is no good. */
 export function resolveGoferMounts(config: Config, bundle: string): GoferMounts {
-  const rootPath = config.root?.path;
-  if (rootPath === undefined || rootPath === '') {
-    throw new Failure(
-      'config.json: root.path: missing: name the directory of the root file system',
-    );
-  }
-  const source = resolveSource('root.path', bundle, rootPath);
+  const source = resolveSource('root.path', bundle, config.root.path);
   if (!fs.statSync(source).isDirectory()) {
     throw new Failure(`config.json: root.path: ${source} is not a directory: name one`);
   }
@@ -38,16 +32,14 @@ export function resolveGoferMounts(config: Config, bundle: string): GoferMounts 
   (config.mounts ?? []).forEach((mount, index) => {
     if (!isBind(mount)) return;
     const field = `mounts[${index}].source`;
-    if (mount.source === undefined || mount.source === '') {
-      throw new Failure(`config.json: ${field}: missing: a bind mount needs the path to bind`);
-    }
     binds.push({
-      source: resolveSource(field, bundle, mount.source),
+      // validate.ts has seen to it that there is one.
+      source: resolveSource(field, bundle, mount.source ?? ''),
       readonly: isReadonly(mount),
     });
     bindIndices.push(index);
   });
-  return { root: { source, readonly: config.root?.readonly ?? false }, binds, bindIndices };
+  return { root: { source, readonly: config.root.readonly ?? false }, binds, bindIndices };
 }
 
 export function isBind(mount: Mount): boolean {

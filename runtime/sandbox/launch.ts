@@ -34,8 +34,12 @@ export interface LaunchPlan {
   readonly memoryLimitBytes: number;
   readonly debugFd: number;
   readonly controllingTerminalFd: number;
-  /** The sandbox ends when this process does (foreground commands). */
-  readonly dieWithParent: boolean;
+  /**
+   * A foreground command's sandbox: it ends when this process does, and its last words (a crash of
+   * V8, a bug of ours) go to our stderr. Otherwise they go to the debug log or, while it boots, into
+   * our error message.
+   */
+  readonly foreground: boolean;
 }
 
 export interface LaunchedSandbox {
@@ -48,7 +52,9 @@ export interface LaunchedSandbox {
 
 export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<LaunchedSandbox> {
   await host.prepareFork();
-  const stderrFd = host.memoryFile('runsc-stderr');
+  const inherited = plan.foreground ? 2 : plan.config.debug ? plan.debugFd : -1;
+  const lastWordsFd = inherited < 0 ? host.memoryFile('runsc-stderr') : -1;
+  const stderrFd = inherited < 0 ? lastWordsFd : inherited;
   const started: number[] = [];
   const open: number[] = [];
   try {
@@ -58,9 +64,9 @@ export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<Launc
     const { pid, client } = forkSentry(host, plan, stderrFd, open);
     started.push(pid);
     const hello = client.receiveMessage(HELLO_TIMEOUT_MS) as { hello?: unknown } | undefined;
-    if (hello?.hello !== 'sentry') throw new Failure(bootProblem(host, client, pid, stderrFd));
-    const sentry = identified(host, pid, 'sandbox', stderrFd);
-    return { sentry, gofer: identified(host, gofer.pid, 'gofer', stderrFd), client, goferFds };
+    if (hello?.hello !== 'sentry') throw new Failure(bootProblem(host, client, pid, lastWordsFd));
+    const sentry = identified(host, pid, 'sandbox', lastWordsFd);
+    return { sentry, gofer: identified(host, gofer.pid, 'gofer', lastWordsFd), client, goferFds };
   } catch (thrown) {
     for (const fd of open) host.close(fd);
     for (const pid of started) {
@@ -69,7 +75,7 @@ export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<Launc
     }
     throw thrown;
   } finally {
-    if (stderrFd >= 0) host.close(stderrFd);
+    if (lastWordsFd >= 0) host.close(lastWordsFd);
   }
 }
 
@@ -145,7 +151,7 @@ function basePlan(
   stderrFd: number,
   keepFds: readonly number[],
 ): ChildPlan {
-  const oomScoreAdj = plan.spec.process?.oomScoreAdj;
+  const oomScoreAdj = plan.spec.process.oomScoreAdj;
   return {
     name,
     keepFds: plan.debugFd < 0 ? keepFds : [...keepFds, plan.debugFd],
@@ -155,7 +161,7 @@ function basePlan(
     namespaces: [],
     userNamespace: plan.config.rootless,
     ...(oomScoreAdj !== undefined ? { oomScoreAdj } : {}),
-    dieWithParent: plan.dieWithParent,
+    dieWithParent: plan.foreground,
   };
 }
 
