@@ -27,9 +27,8 @@ export function growCopies(mm: MemoryManager, vma: Vma, page: number): number {
 
 /** The Pma of `page`, cut to lie within `vma`. */
 function isolate(mm: MemoryManager, vma: Vma, page: number): Pma {
-  const found = mm.pmas.find(page)!;
-  if (found.start < vma.start) mm.pmas.splitAt(vma.start);
-  if (found.end > vma.end) mm.pmas.splitAt(vma.end);
+  mm.pmas.splitAt(vma.start);
+  mm.pmas.splitAt(vma.end);
   return mm.pmas.find(page)!;
 }
 

@@ -2,8 +2,9 @@
  * For tests: a host made of arrays. FakeSpace is an AddressSpace that keeps one entry per page;
  * `load` and `store` touch memory as an application would, taking faults to the MemoryManager.
  */
-import type { AddressSpace, Context } from '../platform/platform.ts';
+
 import { PAGE_SIZE, PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import type { AddressSpace, Context } from '../platform/platform.ts';
 import { FAULT_HANDLED } from './fault.ts';
 import { type Extent, type Mappable, type Mapper, MappingSet } from './mappable.ts';
 import { hostProt } from './mapping.ts';

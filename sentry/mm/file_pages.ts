@@ -10,13 +10,7 @@ import { EFBIG, ENOSPC, ENXIO } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import { type Range, RangeMap } from '../base/range_map.ts';
 import type { IoBuffer } from './io_buffer.ts';
-import {
-  type Extent,
-  IN_MEMORY_FILE,
-  type Mappable,
-  type Mapper,
-  MappingSet,
-} from './mappable.ts';
+import { type Extent, IN_MEMORY_FILE, type Mappable, type Mapper, MappingSet } from './mappable.ts';
 import { type MemoryFile, Reservation } from './memory_file.ts';
 import { pageCeil, pageFloor } from './page.ts';
 

@@ -4,7 +4,7 @@ import type { Context } from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
 import { isLazy, populate } from './mapping.ts';
 import { MemoryManager } from './memory_manager.ts';
-import { VM_DONTFORK, VM_LOCKED, VM_WIPEONFORK, type Vma, isShared } from './vma.ts';
+import { isShared, VM_DONTFORK, VM_LOCKED, VM_WIPEONFORK, type Vma } from './vma.ts';
 
 export function forkMemory(
   mm: MemoryManager,

@@ -35,13 +35,13 @@ import type { MemoryManager } from './memory_manager.ts';
 import { isPageAligned, pageCeil } from './page.ts';
 import type { Pma } from './pma.ts';
 import {
+  isShared,
   VM_DONTDUMP,
   VM_DONTFORK,
   VM_LOCKED,
   VM_SPECIAL,
   VM_WIPEONFORK,
   type Vma,
-  isShared,
 } from './vma.ts';
 
 /** What one piece of advice does to [start, end) of one Vma. */

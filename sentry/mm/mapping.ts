@@ -6,8 +6,8 @@ import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import { type Extent, IN_MEMORY_FILE, type Mappable } from './mappable.ts';
 import type { MemoryManager } from './memory_manager.ts';
-import { type Pma, joinPmas } from './pma.ts';
-import { VM_LOCKED, type Vma, canJoin, isShared } from './vma.ts';
+import { joinPmas, type Pma } from './pma.ts';
+import { canJoin, isShared, VM_LOCKED, type Vma } from './vma.ts';
 
 /** Linux's vm.max_map_count. */
 export const MAX_MAP_COUNT = 65530;
@@ -71,7 +71,15 @@ function backAnonymous(mm: MemoryManager, start: number, end: number): number {
   const hint = adjoins ? before.offset + (before.end - before.start) : -1;
   const offset = mm.memory.allocate(end - start, hint);
   if (offset < 0) return offset;
-  mm.pmas.insert({ start, end, fd: IN_MEMORY_FILE, offset, cow: false, fromFile: false, shadow: -1 });
+  mm.pmas.insert({
+    start,
+    end,
+    fd: IN_MEMORY_FILE,
+    offset,
+    cow: false,
+    fromFile: false,
+    shadow: -1,
+  });
   return 0;
 }
 
@@ -144,7 +152,8 @@ export function splitsTooMany(mm: MemoryManager, start: number, end: number): bo
   if (count + 2 <= MAX_MAP_COUNT) return false;
   const low = mm.vmas.find(start);
   const high = mm.vmas.find(end);
-  const added = (low !== null && low.start < start ? 1 : 0) + (high !== null && high.start < end ? 1 : 0);
+  const added =
+    (low !== null && low.start < start ? 1 : 0) + (high !== null && high.start < end ? 1 : 0);
   return count + added > MAX_MAP_COUNT;
 }
 

@@ -1,13 +1,6 @@
 /** MemoryManager against a host made of arrays: single behaviours, then random operations. */
 import { describe, expect, test } from 'vitest';
-import {
-  EACCES,
-  EEXIST,
-  EFAULT,
-  EINVAL,
-  ENAMETOOLONG,
-  ENOMEM,
-} from '../../spec/linux/errno.ts';
+import { EACCES, EEXIST, EFAULT, EINVAL, ENAMETOOLONG, ENOMEM } from '../../spec/linux/errno.ts';
 import {
   MADV_DONTFORK,
   MADV_DONTNEED,
@@ -29,7 +22,7 @@ import {
 } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import type { Context } from '../platform/platform.ts';
-import { FakeFile, FakeHost, difference, fakeSpace, load, store } from './fake_space.ts';
+import { difference, FakeFile, FakeHost, fakeSpace, load, store } from './fake_space.ts';
 import { FAULT_ACCERR, FAULT_BUS, FAULT_MAPERR } from './fault.ts';
 import { FilePages } from './file_pages.ts';
 import { IoBuffer } from './io_buffer.ts';
@@ -126,7 +119,9 @@ describe('copy-on-write', () => {
     child.release();
     expect(store(host, parent, at + 63 * PAGE_SIZE, 300)).toBe(0);
     // Alone again: one write made the rest writable.
-    expect(parent.pmas.items.every((pma) => !pma.cow || pma.start < at + 32 * PAGE_SIZE)).toBe(true);
+    expect(parent.pmas.items.every((pma) => !pma.cow || pma.start < at + 32 * PAGE_SIZE)).toBe(
+      true,
+    );
     expect(difference(parent)).toBe('');
     parent.release();
     expect(host.memory.reservedBytes).toBe(0);
@@ -217,7 +212,12 @@ describe('files', () => {
   test('tmpfs pages: truncation takes them away, hole punching keeps private copies', () => {
     const host = new FakeHost(16 * MIB);
     const mm = host.newManager();
-    const file = new FilePages(host.memory, { devMajor: 0, devMinor: 9, ino: 3, mapName: () => '/t' });
+    const file = new FilePages(host.memory, {
+      devMajor: 0,
+      devMinor: 9,
+      ino: 3,
+      mapName: () => '/t',
+    });
     const data = new Uint8Array(4 * PAGE_SIZE).fill(7);
     expect(file.write(IoBuffer.over(data), 0)).toBe(data.length);
     const ask = { addr: 0, length: data.length, prot: RW, file, offset: 0 };
@@ -258,7 +258,10 @@ describe('faults', () => {
 
   test('a stack grows down to its limit', () => {
     const host = new FakeHost(64 * MIB);
-    const mm = host.newManager({ rlimit: (r) => (r === RLIMIT_STACK ? MIB : Infinity), mayLock: false });
+    const mm = host.newManager({
+      rlimit: (r) => (r === RLIMIT_STACK ? MIB : Infinity),
+      mayLock: false,
+    });
     const at = anon(mm, 4, RW, PRIVATE | MAP_GROWSDOWN, 0x7ffff0000000);
     expect(store(host, mm, at - 200 * PAGE_SIZE, 3)).toBe(0);
     expect(mm.writeU32(at - 250 * PAGE_SIZE, 3)).toBe(0);

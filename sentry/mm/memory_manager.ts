@@ -13,22 +13,24 @@
 import type { AddressSpace, Context } from '../platform/platform.ts';
 import { brk } from './brk.ts';
 import { fault, prefault } from './fault.ts';
-import { accessibleBytes, locate } from './locate.ts';
 import { forkMemory } from './fork.ts';
 import { type FutexKey, futexKey } from './futex_key.ts';
 import type { Location } from './io_buffer.ts';
+import { accessibleBytes, locate } from './locate.ts';
 import { madvise } from './madvise.ts';
 import type { Mappable, Mapper } from './mappable.ts';
-import { invalidateFile, unmapRange } from './mapping.ts';
+import { invalidateFile } from './mapping.ts';
 import { type MemoryFile, Reservation } from './memory_file.ts';
 import { lockAll, lockRange, unlockRange } from './mlock.ts';
 import { type MmapRequest, mmap, munmap } from './mmap.ts';
 import { mprotect } from './mprotect.ts';
 import { mremap } from './mremap.ts';
 import { mincore, msync } from './msync.ts';
-import { DroppedPages, type PmaMap, newPmaMap } from './pma.ts';
+import { place } from './placement.ts';
+import { DroppedPages, newPmaMap, type PmaMap } from './pma.ts';
+import { type MemoryUsage, memoryUsage } from './usage.ts';
 import { type HostFileAccess, UserMemory } from './user_memory.ts';
-import { type VmaMap, newVmaMap } from './vma.ts';
+import { newVmaMap, type VmaMap } from './vma.ts';
 
 /** Soft limits in bytes (Infinity for none), read at each check. */
 export interface MemoryLimits {
@@ -78,6 +80,8 @@ export class MemoryManager extends UserMemory implements Mapper {
   envStart = 0;
   envEnd = 0;
   auxv: Uint8Array = new Uint8Array(0);
+
+  private peakBytes = 0;
 
   /** Faults that were answered by trying again, since the last change: see fault.ts. */
   readonly retriedFaults = new Set<number>();
@@ -228,6 +232,11 @@ export class MemoryManager extends UserMemory implements Mapper {
     return lockAll(this, 0);
   }
 
+  /** A free range of `length` bytes, at `hint` (0: none) if that is free, or -ENOMEM. */
+  findRoom(hint: number, length: number): number {
+    return place(this, hint, length, false);
+  }
+
   // Faults and lookups -----------------------------------------------------------------------
 
   /** See fault.ts: FAULT_HANDLED, or which signal to send. */
@@ -253,12 +262,19 @@ export class MemoryManager extends UserMemory implements Mapper {
     return accessibleBytes(this, addr, length, write);
   }
 
-  invalidate(file: Mappable, start: number, end: number, evenPrivate: boolean): void {
-    invalidateFile(this, file, start, end, evenPrivate);
+  usage(): MemoryUsage {
+    const usage = memoryUsage(this);
+    this.peakBytes = Math.max(this.peakBytes, usage.resident);
+    return usage;
   }
 
-  /** Removes everything mapped in [start, end), as the loader does before it gives up. */
-  clearRange(start: number, end: number): void {
-    unmapRange(this, start, end);
+  /** The most that was resident at any look, this one included. */
+  get peakRssBytes(): number {
+    this.usage();
+    return this.peakBytes;
+  }
+
+  invalidate(file: Mappable, start: number, end: number, evenPrivate: boolean): void {
+    invalidateFile(this, file, start, end, evenPrivate);
   }
 }

@@ -38,13 +38,13 @@ import type { MemoryManager } from './memory_manager.ts';
 import { isPageAligned, pageCeil } from './page.ts';
 import { place } from './placement.ts';
 import {
+  isShared,
   PROT_ALL,
   VM_GROWSDOWN,
   VM_LOCKED,
   VM_NORESERVE,
   VM_SHARED,
   type Vma,
-  isShared,
 } from './vma.ts';
 
 const LEGACY_FLAGS =

@@ -3,9 +3,9 @@ import { EACCES, EINVAL, ENOMEM } from '../../spec/linux/errno.ts';
 import { PROT_GROWSDOWN, PROT_GROWSUP, PROT_NONE, PROT_SEM } from '../../spec/linux/mman.ts';
 import { hostMap, hostProt, isLazy, joinVmasIn, populate, splitsTooMany } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
+import { countsAsData, exceedsData } from './mmap.ts';
 import { isPageAligned, pageCeil } from './page.ts';
 import { PROT_ALL, VM_GROWSDOWN, type Vma } from './vma.ts';
-import { countsAsData, exceedsData } from './mmap.ts';
 
 export function mprotect(mm: MemoryManager, addr: number, length: number, prot: number): number {
   const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);

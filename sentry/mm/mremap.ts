@@ -8,12 +8,12 @@ import {
 } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_MEMLOCK } from '../../spec/linux/resource.ts';
 import {
-  MAX_MAP_COUNT,
   addVma,
   hostMap,
   isLazy,
   joinPmasIn,
   joinVmasIn,
+  MAX_MAP_COUNT,
   populate,
   unmapRange,
 } from './mapping.ts';
@@ -21,7 +21,7 @@ import type { MemoryManager } from './memory_manager.ts';
 import { countsAsData, exceedsData } from './mmap.ts';
 import { isPageAligned, pageCeil } from './page.ts';
 import { isFree, place } from './placement.ts';
-import { VM_LOCKED, VM_SPECIAL, type Vma, isShared } from './vma.ts';
+import { isShared, VM_LOCKED, VM_SPECIAL, type Vma } from './vma.ts';
 
 export function mremap(
   mm: MemoryManager,

@@ -3,7 +3,7 @@ import { EBUSY, EFAULT, EINVAL, ENOMEM } from '../../spec/linux/errno.ts';
 import { MS_ASYNC, MS_INVALIDATE, MS_SYNC, PAGE_SIZE } from '../../spec/linux/mman.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import { isPageAligned, pageCeil } from './page.ts';
-import { VM_LOCKED, isShared } from './vma.ts';
+import { isShared, VM_LOCKED } from './vma.ts';
 
 export function msync(mm: MemoryManager, addr: number, length: number, flags: number): number {
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0) return -EINVAL;

@@ -9,7 +9,7 @@
 import { EFAULT, EINVAL, ENAMETOOLONG } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import { decodeByteString } from '../base/byte_string.ts';
-import { IoBuffer, type Location, type UserMemoryAccess, copyBytes } from './io_buffer.ts';
+import { copyBytes, IoBuffer, type Location, type UserMemoryAccess } from './io_buffer.ts';
 import type { MemoryFile } from './memory_file.ts';
 
 /** Host files that are mapped: positional I/O. Count, or -errno. */
