@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util';
 import { runConformance } from './conformance/conformance.ts';
 import { runTerminal } from './conformance/terminal.ts';
+import { runDocker } from './docker/docker.ts';
 import { runGuest } from './guest/guest.ts';
 import { Tally } from './harness/tally.ts';
 import { runUnit } from './unit.ts';
@@ -20,6 +21,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   guest: runGuest,
   conformance: runConformance,
   terminal: runTerminal,
+  docker: runDocker,
 };
 
 const { values, positionals } = parseArgs({
