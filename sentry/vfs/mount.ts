@@ -120,11 +120,7 @@ export class MountNamespace {
   }
 
   private attach(at: Path, m: Mount): Mount {
-    m.parent = at.mount;
-    m.mountpoint = at.dentry;
-    at.mount.children.set(at.dentry, m);
-    at.dentry.mountCount++;
-    at.dentry.pins++;
+    this.stand(m, at);
     m.root.pins++;
     this.mounts.push(m);
     return m;
@@ -135,15 +131,44 @@ export class MountNamespace {
     const i = this.mounts.indexOf(m);
     if (i >= 0) this.mounts.splice(i, 1);
     if (m.parent === null || m.mountpoint === null) return;
-    m.parent.children.delete(m.mountpoint);
-    m.mountpoint.mountCount--;
-    m.mountpoint.pins--;
+    this.lift(m);
     m.root.pins--;
-    m.parent = null;
-    m.mountpoint = null;
     if (this.mounts.some((o) => o.fs === m.fs)) return;
     if (m.pins === 0) m.fs.destroy();
     else m.onIdle = () => m.fs.destroy();
+  }
+
+  private lift(m: Mount): void {
+    if (m.parent === null || m.mountpoint === null) return;
+    m.parent.children.delete(m.mountpoint);
+    m.mountpoint.mountCount--;
+    m.mountpoint.pins--;
+    m.parent = null;
+    m.mountpoint = null;
+  }
+
+  private stand(m: Mount, at: Path): void {
+    m.parent = at.mount;
+    m.mountpoint = at.dentry;
+    at.mount.children.set(at.dentry, m);
+    at.dentry.mountCount++;
+    at.dentry.pins++;
+  }
+
+  /** MS_MOVE: `m` with all that stands on it goes to `at`. */
+  move(m: Mount, at: Path): void {
+    this.lift(m);
+    this.stand(m, at);
+  }
+
+  /** pivot_root(2): `next` takes the place of `old`, which moves to `putOld`. */
+  pivot(old: Mount, next: Mount, putOld: Path): void {
+    const { parent, mountpoint } = old;
+    this.lift(next);
+    this.lift(old);
+    if (parent === null || mountpoint === null) this.root = next;
+    else this.stand(next, { mount: parent, dentry: mountpoint });
+    this.stand(old, putOld);
   }
 
   /** Follows mounts standing on `path` up to the topmost one's root. */
