@@ -17,7 +17,6 @@ import { capabilityNumber } from '../../spec/linux/capability.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
 import type { Capabilities, Process } from '../../spec/oci/config.ts';
 import { rlimitNumber } from '../../spec/linux/resource.ts';
-import type { MemoryManager } from '../mm/memory_manager.ts';
 import type { FsCaller } from '../vfs/caller.ts';
 import {
   type CapabilitySet,
@@ -34,24 +33,12 @@ import { FdTable } from '../kernel/fd_table.ts';
 import { RLIMIT_COUNT, ResourceLimits } from '../kernel/resource_limits.ts';
 import { SignalHandlers } from '../kernel/signal.ts';
 import { Task } from '../kernel/task.ts';
+import { bootCaller } from './boot_caller.ts';
 import { ProcessGroup, Session, ThreadGroup } from '../kernel/thread_group.ts';
 import { byteString } from '../../native/bytes.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_UMASK = 0o022;
-
-/** A caller before there is a task: for path lookups and loading. */
-function bootCaller(creds: Credentials, fs: FsContext): FsCaller {
-  return {
-    creds,
-    fs,
-    get mm(): MemoryManager {
-      throw new Error('no task yet');
-    },
-    fileSizeLimit: Number.POSITIVE_INFINITY,
-    raise: () => undefined,
-  };
-}
 
 function capabilitySet(names: readonly string[] | undefined): CapabilitySet {
   let set = NO_CAPABILITIES;

@@ -1,0 +1,7 @@
+/**
+ * Wires into one kernel what lives in names but belongs to different parts of it: file system types
+ * that can be mounted, devices, fifos.
+ */
+import type { Kernel } from '../kernel/kernel.ts';
+
+export function installFileTypes(_kernel: Kernel): void {}

@@ -1,0 +1,164 @@
+/**
+ * Pipes (pipe(7)): a ring of bytes between writers and readers. A pure state machine: operations that
+ * cannot go on answer -EAGAIN.
+ *
+ *     ring:  |......=========......|      head = next byte to read, used = bytes there
+ *                   ^head   ^head + used
+ */
+import { EAGAIN, EBUSY, EINVAL, EPERM, EPIPE } from '../../../spec/linux/errno.ts';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDNORM,
+  POLLWRNORM,
+} from '../../../spec/linux/poll.ts';
+import { WaitQueue } from '../../base/wait_queue.ts';
+import type { IoBuffer } from '../../mm/io_buffer.ts';
+
+/** Writes up to this many bytes are atomic. */
+export const PIPE_BUF = 4096;
+const DEFAULT_CAPACITY = 65536;
+const PAGE = 4096;
+/** fs.pipe-max-size: without CAP_SYS_RESOURCE F_SETPIPE_SZ stops here. */
+export const PIPE_MAX_SIZE = 1048576;
+const CAPACITY_LIMIT = 2 ** 31;
+
+const READABLE = POLLIN | POLLRDNORM;
+const WRITABLE = POLLOUT | POLLWRNORM;
+const NO_BYTES = new Uint8Array(0);
+
+export class Pipe {
+  /** Notified with POLLIN for readers and POLLOUT for writers. */
+  readonly queue = new WaitQueue();
+  readers = 0;
+  writers = 0;
+  /** Counts of ends ever opened: a fifo's open(2) waits for the other one to change. */
+  readerOpens = 0;
+  writerOpens = 0;
+  capacity = DEFAULT_CAPACITY;
+  /** Made at the first write, dropped when the pipe has been idle and empty at the last close. */
+  private ring: Uint8Array = NO_BYTES;
+  private head = 0;
+  private used = 0;
+
+  /** Bytes waiting (FIONREAD). */
+  get length(): number {
+    return this.used;
+  }
+
+  /** POLL* for a reader; `writersSeen` says whether a writer ever was there since it opened. */
+  pollRead(writersSeen: boolean): number {
+    const events = this.used > 0 ? READABLE : 0;
+    return this.writers === 0 && writersSeen ? events | POLLHUP : events;
+  }
+
+  pollWrite(): number {
+    const events = this.capacity - this.used >= PIPE_BUF ? WRITABLE : 0;
+    return this.readers === 0 ? events | POLLERR : events;
+  }
+
+  /** 0 at the end of the stream, -EAGAIN when writers may bring more. */
+  read(dst: IoBuffer): number {
+    if (dst.remaining === 0) return 0;
+    if (this.used === 0) return this.writers === 0 ? 0 : -EAGAIN;
+    const wasFull = this.capacity - this.used < PIPE_BUF;
+    let total = 0;
+    while (this.used > 0 && dst.remaining > 0) {
+      const run = Math.min(this.used, this.ring.length - this.head);
+      const n = dst.write(this.ring, this.head, this.head + Math.min(run, dst.remaining));
+      if (n === 0) break;
+      this.consume(n);
+      total += n;
+    }
+    if (total > 0 && wasFull && this.capacity - this.used >= PIPE_BUF) this.queue.notify(WRITABLE);
+    return total;
+  }
+
+  private consume(n: number): void {
+    this.used -= n;
+    this.head = this.used === 0 ? 0 : (this.head + n) % this.ring.length;
+  }
+
+  /** -EPIPE without readers; -EAGAIN when nothing (or not all of an atomic write) fits. */
+  write(src: IoBuffer): number {
+    if (this.readers === 0) return -EPIPE;
+    if (src.remaining === 0) return 0;
+    const room = this.capacity - this.used;
+    if (room === 0 || (src.remaining <= PIPE_BUF && room < src.remaining)) return -EAGAIN;
+    if (this.ring.length !== this.capacity) this.resizeRing();
+    let total = 0;
+    while (this.used < this.capacity && src.remaining > 0) {
+      const tail = (this.head + this.used) % this.capacity;
+      const run = Math.min(this.capacity - this.used, this.capacity - tail);
+      const n = src.read(this.ring, tail, tail + Math.min(run, src.remaining));
+      if (n === 0) break;
+      this.used += n;
+      total += n;
+    }
+    if (total > 0) this.queue.notify(READABLE);
+    return total;
+  }
+
+  /** Copies up to `max` waiting bytes without consuming them (tee(2)). */
+  peek(max: number): Uint8Array {
+    const n = Math.min(max, this.used);
+    const out = new Uint8Array(n);
+    const first = Math.min(n, this.ring.length - this.head);
+    out.set(this.ring.subarray(this.head, this.head + first));
+    out.set(this.ring.subarray(0, n - first), first);
+    return out;
+  }
+
+  private resizeRing(): void {
+    const bytes = this.peek(this.used);
+    this.ring = new Uint8Array(this.capacity);
+    this.ring.set(bytes);
+    this.head = 0;
+  }
+
+  /** F_SETPIPE_SZ: the new capacity, or -errno. */
+  setCapacity(wanted: number, privileged: boolean): number {
+    if (wanted <= 0 || wanted > CAPACITY_LIMIT) return -EINVAL;
+    let size = PAGE;
+    while (size < wanted) size *= 2;
+    if (size > PIPE_MAX_SIZE && !privileged) return -EPERM;
+    if (size < this.used) return -EBUSY;
+    this.capacity = size;
+    if (this.ring.length > 0) this.resizeRing();
+    this.queue.notify(WRITABLE);
+    return size;
+  }
+
+  addReader(): void {
+    this.readers++;
+    this.readerOpens++;
+    this.queue.notify(WRITABLE);
+  }
+
+  addWriter(): void {
+    this.writers++;
+    this.writerOpens++;
+    this.queue.notify(READABLE);
+  }
+
+  dropReader(): void {
+    this.readers--;
+    if (this.readers === 0) this.queue.notify(WRITABLE | POLLERR);
+    this.dropRing();
+  }
+
+  dropWriter(): void {
+    this.writers--;
+    if (this.writers === 0) this.queue.notify(READABLE | POLLHUP);
+    this.dropRing();
+  }
+
+  private dropRing(): void {
+    if (this.readers > 0 || this.writers > 0) return;
+    this.ring = NO_BYTES;
+    this.head = 0;
+    this.used = 0;
+  }
+}

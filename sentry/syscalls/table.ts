@@ -1,0 +1,22 @@
+/**
+ * The system call table: every family's fragment in one array, by number. strace, `runsc help
+ * syscalls` and docs/compatibility.md are made from it.
+ */
+import type { SyscallEntry, SyscallFragment, SyscallTable } from '../kernel/syscall_table.ts';
+import { processSyscalls } from './process.ts';
+
+const FRAGMENTS: readonly SyscallFragment[] = [processSyscalls];
+
+function merge(fragments: readonly SyscallFragment[]): SyscallTable {
+  const table: (SyscallEntry | undefined)[] = [];
+  for (const fragment of fragments) {
+    for (const [key, entry] of Object.entries(fragment)) {
+      const number = Number(key);
+      if (table[number] !== undefined) throw new Error(`two entries for ${entry.name}`);
+      table[number] = entry;
+    }
+  }
+  return Array.from(table);
+}
+
+export const syscallTable: SyscallTable = merge(FRAGMENTS);
