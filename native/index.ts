@@ -31,6 +31,10 @@ export interface Addon {
   /** _exit(2). */
   exit(status: number): never;
   getpid(): number;
+  /** Fills [time stamp counter, CLOCK_MONOTONIC ns, CLOCK_REALTIME s, ns], read together. */
+  sampleClocks(into: Float64Array): void;
+  /** Whether the CPU promises one rate for the time stamp counter in all its states. */
+  tscInvariant(): boolean;
 }
 
 /** O_TMPFILE of open(2), with the O_DIRECTORY bit it contains; Node does not name it. */
@@ -87,4 +91,6 @@ export const {
   fork,
   exit,
   getpid,
+  sampleClocks,
+  tscInvariant,
 }: Addon = addon;
