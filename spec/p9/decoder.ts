@@ -105,8 +105,17 @@ export class Decoder {
     return this.string(MAX_NAME_LENGTH, true);
   }
 
+  /**
+   * A path above 2^53 is folded, not rounded: rounding would give the files of a server that counts
+   * in its upper bits one and the same identity.
+   */
   qid(): Qid {
-    return { type: this.u8(), version: this.u32(), path: this.u64() };
+    const type = this.u8();
+    const version = this.u32();
+    const low = this.u32();
+    const high = this.u32();
+    const folded = (high & 0x1fffff) ^ (Math.imul(high >>> 21, 0x9e3b) & 0x1fffff);
+    return { type, version, path: low + folded * 2 ** 32 };
   }
 
   names(): string[] {

@@ -1,0 +1,277 @@
+/**
+ * Directories of a gofer. In an exclusive tree a directory that is looked into more than a few times
+ * is listed once, with attributes, and from then on knows all its names: present ones, absent ones
+ * and what stat(2) says of them.
+ */
+
+import { EINVAL, ENOENT } from '../../../spec/linux/errno.ts';
+import { RENAME_EXCHANGE } from '../../../spec/linux/fcntl.ts';
+import { S_IFMT } from '../../../spec/linux/stat.ts';
+import { P9_RDWR } from '../../../spec/p9/constants.ts';
+import type { P9Attr } from '../../../spec/p9/messages.ts';
+import type { FsCaller } from '../../vfs/caller.ts';
+import type { Inode, NewInode } from '../../vfs/inode.ts';
+import type { Path } from '../../vfs/mount.ts';
+import { DirectoryFile, type OpenFile } from '../../vfs/open_file.ts';
+import type { DirEntry } from '../../vfs/stat.ts';
+import { GoferInode } from './gofer_inode.ts';
+
+/** Single lookups before the whole directory is fetched: about what one listing costs. */
+const LOOKUPS_BEFORE_LISTING = 3;
+/** Directories whose own size is larger are not fetched for the sake of lookups. */
+const MAX_LISTING_BYTES = 2 * 1024 * 1024;
+const TYPE_SHIFT = 12;
+
+/** A name known in an exclusive tree. `attr` null: it is there, but its attributes changed. */
+interface Child {
+  readonly ino: number;
+  readonly type: number;
+  attr: P9Attr | null;
+}
+
+function childOf(attr: P9Attr): Child {
+  return { ino: attr.qid.path, type: (attr.mode & S_IFMT) >> TYPE_SHIFT, attr };
+}
+
+export class GoferDirectory extends GoferInode {
+  /** Names that are there; all of them when `complete`. Only in exclusive trees. */
+  private children = new Map<string, Child>();
+  private complete = false;
+  private lookups = 0;
+
+  override open(_caller: FsCaller, path: Path, flags: number): OpenFile {
+    return new DirectoryFile(path, this, flags);
+  }
+
+  // Looking up -----------------------------------------------------------------------------------
+
+  override lookup(name: string): Inode | number {
+    if (!this.fs.exclusive) return this.walk(name);
+    const known = this.find(name);
+    if (known !== undefined) return known;
+    if (this.complete) return -ENOENT;
+    const { attr } = this;
+    if (++this.lookups > LOOKUPS_BEFORE_LISTING && attr.size <= MAX_LISTING_BYTES) {
+      if (this.list() === 0) return this.find(name) ?? -ENOENT;
+    }
+    return this.walk(name);
+  }
+
+  private find(name: string): Inode | undefined | number {
+    const child = this.children.get(name);
+    if (child === undefined) return undefined;
+    if (child.attr === null) return this.walk(name);
+    // Under another name the file may have changed meanwhile.
+    if (child.attr.nlink > 1 && !this.fs.isLive(child.ino)) return this.walk(name);
+    return this.fs.inodeOf(child.attr, this, name, false);
+  }
+
+  /** Asks the gofer for one name. */
+  private walk(name: string): GoferInode | number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const w = this.fs.client.walkGetattr(fid, [name]);
+    if (typeof w === 'number') return w;
+    if (w.error < 0) return w.error;
+    return this.found(name, w.attrs[0]!, w.fid);
+  }
+
+  /** The inode of a name of which the gofer just told. */
+  private found(name: string, attr: P9Attr, fid: number): GoferInode {
+    const inode = this.fs.inodeOf(attr, this, name);
+    inode.adoptFid(fid);
+    if (this.fs.exclusive) this.children.set(name, childOf(attr));
+    return inode;
+  }
+
+  /** In a shared tree: whether `name` is still this file. Refreshes its attributes. */
+  stillHas(name: string, inode: GoferInode): boolean {
+    const fid = this.fid();
+    if (fid < 0) return false;
+    const w = this.fs.client.walkGetattr(fid, [name]);
+    if (typeof w === 'number' || w.error < 0) return false;
+    const attr = w.attrs[0]!;
+    const same = attr.qid.path === inode.ino && (attr.mode & S_IFMT) === inode.type;
+    if (!same) {
+      this.fs.client.clunk(w.fid);
+      return false;
+    }
+    inode.foundAt(this, name);
+    inode.update(attr);
+    inode.adoptFid(w.fid);
+    return true;
+  }
+
+  // Listing --------------------------------------------------------------------------------------
+
+  override readdir(): readonly DirEntry[] | number {
+    if (this.fs.exclusive) {
+      if (!this.complete) {
+        const r = this.list();
+        if (r < 0) return r;
+      }
+      const entries: DirEntry[] = [];
+      for (const [name, { ino, type }] of this.children) entries.push({ name, ino, type });
+      return entries;
+    }
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const listed = this.fs.client.readdirPlus(fid);
+    if (typeof listed === 'number') return listed;
+    return listed.map(({ name, type, attr }) => ({ name, type, ino: attr.qid.path }));
+  }
+
+  /** Fetches all names with their attributes: 0 or -errno. */
+  private list(): number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const listed = this.fs.client.readdirPlus(fid);
+    if (typeof listed === 'number') return listed;
+    const before = this.children;
+    this.children = new Map();
+    for (const { name, attr } of listed) {
+      const changed = before.get(name)?.attr === null;
+      const child = childOf(attr);
+      // What was written through an open file may not have reached the attributes yet.
+      if (changed) child.attr = null;
+      this.children.set(name, child);
+    }
+    this.complete = true;
+    this.fs.listingKept(this, listed.length);
+    return 0;
+  }
+
+  forgetListing(): void {
+    this.fs.listingDropped(this);
+    this.children = new Map();
+    this.complete = false;
+    this.lookups = 0;
+  }
+
+  /** The inode of a name leaves memory: what was learnt about it stays here. */
+  childForgotten(inode: GoferInode): void {
+    const child = this.children.get(inode.name);
+    if (child?.ino === inode.ino) child.attr = inode.known;
+  }
+
+  // Changing -------------------------------------------------------------------------------------
+
+  /** A name was added or removed: times and link count of this directory changed. */
+  private changed(): void {
+    this.outdate();
+  }
+
+  private made(
+    name: string,
+    result: { readonly fid: number; readonly attr: P9Attr } | number,
+  ): GoferInode | number {
+    this.changed();
+    if (typeof result === 'number') return result;
+    return this.found(name, result.attr, result.fid);
+  }
+
+  override create(name: string, how: NewInode): Inode | number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const created = this.fs.client.create(fid, name, P9_RDWR, how);
+    this.changed();
+    if (typeof created === 'number') return created;
+    const inode = this.found(name, created.attr, created.nodeFid);
+    // The VFS opens what it creates: that needs no further question.
+    inode.adoptOpened(created);
+    return inode;
+  }
+
+  override mkdir(name: string, how: NewInode): Inode | number {
+    const fid = this.fid();
+    return fid < 0 ? fid : this.made(name, this.fs.client.mkdir(fid, name, how));
+  }
+
+  override mknod(
+    name: string,
+    type: number,
+    how: NewInode,
+    major: number,
+    minor: number,
+  ): Inode | number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const node = { ...how, mode: type | how.mode };
+    return this.made(name, this.fs.client.mknod(fid, name, node, major, minor));
+  }
+
+  override symlink(name: string, target: string, how: NewInode): Inode | number {
+    const fid = this.fid();
+    return fid < 0 ? fid : this.made(name, this.fs.client.symlink(fid, name, target, how));
+  }
+
+  override link(name: string, target: Inode): number {
+    const inode = target as GoferInode;
+    if (inode.deleted) return -ENOENT;
+    const fid = this.fid();
+    const from = inode.fid();
+    if (fid < 0 || from < 0) return Math.min(fid, from);
+    const r = this.fs.client.link(fid, name, from);
+    this.changed();
+    if (r < 0) return r;
+    inode.linked();
+    if (this.fs.exclusive) {
+      const type = inode.type >> TYPE_SHIFT;
+      this.children.set(name, { ino: inode.ino, type, attr: null });
+    }
+    return 0;
+  }
+
+  override unlink(name: string, victim: Inode): number {
+    return this.removeName(name, victim as GoferInode, false);
+  }
+
+  override rmdir(name: string, victim: Inode): number {
+    return this.removeName(name, victim as GoferInode, true);
+  }
+
+  private removeName(name: string, victim: GoferInode, directory: boolean): number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const r = this.fs.client.unlink(fid, name, directory);
+    this.changed();
+    if (r < 0) return r;
+    this.children.delete(name);
+    victim.unlinked();
+    return 0;
+  }
+
+  override rename(
+    oldName: string,
+    source: Inode,
+    newDir: Inode,
+    newName: string,
+    victim: Inode | null,
+    flags: number,
+  ): number {
+    // 9P2000.L cannot swap two names.
+    if ((flags & RENAME_EXCHANGE) !== 0) return -EINVAL;
+    const to = newDir as GoferDirectory;
+    const fromFid = this.fid();
+    const toFid = to.fid();
+    if (fromFid < 0 || toFid < 0) return Math.min(fromFid, toFid);
+    const r = this.fs.client.rename(fromFid, oldName, toFid, newName);
+    this.changed();
+    to.changed();
+    if (r < 0) return r;
+    const moved = source as GoferInode;
+    const child = this.children.get(oldName);
+    this.children.delete(oldName);
+    moved.foundAt(to, newName);
+    moved.outdate();
+    if (this.fs.exclusive && child !== undefined)
+      to.children.set(newName, { ...child, attr: null });
+    if (victim !== null) (victim as GoferInode).unlinked();
+    return 0;
+  }
+
+  override forget(): void {
+    if (this.complete && this.parent !== null) this.forgetListing();
+    super.forget();
+  }
+}

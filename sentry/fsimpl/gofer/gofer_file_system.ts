@@ -1,0 +1,167 @@
+/**
+ * A tree of host files served by a gofer over 9P (Linux's counterpart: fs/9p).
+ *
+ * Exclusive trees (nobody else changes them: a container's root file system) are cached: attributes,
+ * whole directories, absent names, link targets, open files. Shared trees (bind mounts) are asked
+ * again whenever a name is looked up or attributes are read.
+ */
+
+import { EIO } from '../../../spec/linux/errno.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
+import type { P9Attr } from '../../../spec/p9/messages.ts';
+import type { Clock } from '../../base/clock.ts';
+import { FileSystem, type Inode } from '../../vfs/inode.ts';
+import type { StatFs } from '../../vfs/stat.ts';
+import { Client } from './client.ts';
+import { GoferDirectory } from './gofer_directory.ts';
+import { GoferInode } from './gofer_inode.ts';
+import { GoferRegular } from './gofer_regular.ts';
+import { IdlePool } from './host_files.ts';
+
+/** Inodes that hold a fid; the others walk again when they need one. */
+const MAX_HELD_FIDS = 8192;
+/** Names held in directory listings, over all directories. */
+const MAX_LISTED = 1024 * 1024;
+
+export interface GoferOptions {
+  readonly kernel: { readonly clock: Clock };
+  /** st_dev is 0:devMinor, as for all file systems without a block device. */
+  readonly devMinor: number;
+  /** Nobody but this file system changes the tree. */
+  readonly exclusive: boolean;
+  /** Shown in /proc/mounts. */
+  readonly options?: string;
+}
+
+export class GoferFileSystem extends FileSystem {
+  readonly type = '9p';
+  readonly root: GoferInode;
+  readonly client: Client;
+  readonly exclusive: boolean;
+  readonly idle: IdlePool;
+  private readonly shownOptions: string;
+  /** The inodes in use, by qid.path: hard links must be one inode. */
+  private readonly inodes = new Map<number, GoferInode>();
+  private readonly fidHolders = new Set<GoferInode>();
+  private readonly listings = new Map<GoferDirectory, number>();
+  private listed = 0;
+
+  private constructor(client: Client, o: GoferOptions, rootFid: number, rootAttr: P9Attr) {
+    super(o.kernel.clock, 0, o.devMinor);
+    this.client = client;
+    this.exclusive = o.exclusive;
+    this.shownOptions = o.options ?? '';
+    this.idle = new IdlePool(o.exclusive);
+    this.root = this.inodeOf(rootAttr, null, '');
+    this.root.adoptFid(rootFid);
+  }
+
+  /** Connects to the gofer at the other end of socket `fd`, which is taken over. */
+  static connect(fd: number, options: GoferOptions): GoferFileSystem | number {
+    const client = Client.connect(fd);
+    if (typeof client === 'number') return client;
+    const attached = client.attach();
+    if (typeof attached !== 'number') {
+      return new GoferFileSystem(client, options, attached.fid, attached.attr);
+    }
+    client.close();
+    return attached;
+  }
+
+  override get options(): string {
+    return this.shownOptions;
+  }
+
+  /** The one inode for the file that has `attr` just now and is called `name` in `parent`. */
+  inodeOf(attr: P9Attr, parent: GoferDirectory | null, name: string, current = true): GoferInode {
+    const known = this.inodes.get(attr.qid.path);
+    // A server that shows the root again inside the tree would make the tree endless.
+    const again = known === this.root && parent !== null;
+    if (known !== undefined && !again && known.type === (attr.mode & S_IFMT)) {
+      known.foundAt(parent, name);
+      if (current) known.update(attr);
+      return known;
+    }
+    const made = this.newInode(attr, parent, name);
+    if (!again) this.inodes.set(attr.qid.path, made);
+    return made;
+  }
+
+  private newInode(attr: P9Attr, parent: GoferDirectory | null, name: string): GoferInode {
+    switch (attr.mode & S_IFMT) {
+      case S_IFDIR:
+        return new GoferDirectory(this, attr, parent, name);
+      case S_IFREG:
+        return new GoferRegular(this, attr, parent, name);
+      default:
+        return new GoferInode(this, attr, parent, name);
+    }
+  }
+
+  /** Whether an inode with this number is in use. */
+  isLive(ino: number): boolean {
+    return this.inodes.has(ino);
+  }
+
+  /** `inode` is forgotten or deleted: another file may get its number. */
+  dropInode(inode: GoferInode): void {
+    if (this.inodes.get(inode.ino) === inode) this.inodes.delete(inode.ino);
+  }
+
+  /** Bounds the fids held: those got longest ago go first. The root keeps its own. */
+  holdsFid(inode: GoferInode): void {
+    if (inode === this.root) return;
+    this.fidHolders.add(inode);
+    if (this.fidHolders.size > MAX_HELD_FIDS) this.dropFids(MAX_HELD_FIDS / 8, inode);
+  }
+
+  releasedFid(inode: GoferInode): void {
+    this.fidHolders.delete(inode);
+  }
+
+  /** Gives up to `count` fids back, all but `keep`'s. */
+  dropFids(count: number, keep: GoferInode): void {
+    let left = count;
+    for (const holder of this.fidHolders) {
+      if (left-- <= 0) return;
+      if (holder !== keep) holder.dropFid();
+    }
+  }
+
+  /** How many fids are held beside the root's. */
+  get heldFids(): number {
+    return this.fidHolders.size;
+  }
+
+  /** `dir` now holds a list of `count` names; others forget theirs when there are too many. */
+  listingKept(dir: GoferDirectory, count: number): void {
+    this.listingDropped(dir);
+    this.listings.set(dir, count);
+    this.listed += count;
+    for (const oldest of this.listings.keys()) {
+      if (this.listed <= MAX_LISTED || oldest === dir) return;
+      oldest.forgetListing();
+    }
+  }
+
+  listingDropped(dir: GoferDirectory): void {
+    this.listed -= this.listings.get(dir) ?? 0;
+    this.listings.delete(dir);
+  }
+
+  override statfs(): StatFs | number {
+    const fid = this.root.fid();
+    return fid < 0 ? -EIO : this.client.statfs(fid);
+  }
+
+  override revalidate(dir: Inode, name: string, inode: Inode | null): boolean {
+    if (this.exclusive) return true;
+    // An absent name costs one question either way: lookup asks it.
+    return inode !== null && (dir as GoferDirectory).stillHas(name, inode as GoferInode);
+  }
+
+  override destroy(): void {
+    this.idle.clear();
+    this.client.close();
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * What all gofer files have: a place in the tree, a fid when one is needed, attributes and extended
+ * attributes. Symlinks, fifos, sockets and device nodes are nothing more than this.
+ */
+
+import { EACCES, EINVAL, EMFILE, ENODATA, ESTALE } from '../../../spec/linux/errno.ts';
+import type { P9Attr } from '../../../spec/p9/messages.ts';
+import type { FsCaller } from '../../vfs/caller.ts';
+import { notifyGone } from '../../vfs/fsnotify.ts';
+import { Inode } from '../../vfs/inode.ts';
+import type { Path } from '../../vfs/mount.ts';
+import type { OpenFile } from '../../vfs/open_file.ts';
+import type { SetAttr, Stat } from '../../vfs/stat.ts';
+import { deviceMajor, deviceMinor, setattrFields, statOf } from './attributes.ts';
+import type { Opened } from './client.ts';
+import type { GoferDirectory } from './gofer_directory.ts';
+import type { GoferFileSystem } from './gofer_file_system.ts';
+import { discard } from './host_files.ts';
+
+/**
+ * In a shared tree, attributes that came with a lookup serve the question for attributes that
+ * follows in the same system call, and only that one.
+ */
+const FRESH_NS = 500_000;
+const TOO_FAR = 256;
+
+export class GoferInode extends Inode {
+  declare readonly fs: GoferFileSystem;
+  protected attr: P9Attr;
+  /** Cached attributes are known to be out of date. */
+  protected stale = false;
+  private attrTimeNs: number;
+  parent: GoferDirectory | null;
+  name: string;
+  private fidNumber = -1;
+  private linkTarget: string | null = null;
+  private xattrNames: readonly string[] | null = null;
+
+  constructor(fs: GoferFileSystem, attr: P9Attr, parent: GoferDirectory | null, name: string) {
+    super(fs, attr.qid.path, attr.mode, attr.uid, attr.gid);
+    this.attr = attr;
+    this.attrTimeNs = fs.clock.monotonicNs();
+    this.parent = parent;
+    this.name = name;
+    this.rdevMajor = deviceMajor(attr.rdev);
+    this.rdevMinor = deviceMinor(attr.rdev);
+  }
+
+  foundAt(parent: GoferDirectory | null, name: string): void {
+    this.parent = parent;
+    this.name = name;
+  }
+
+  /** Takes over attributes that are true now. */
+  update(attr: P9Attr): void {
+    this.attr = attr;
+    this.mode = attr.mode;
+    this.uid = attr.uid;
+    this.gid = attr.gid;
+    this.stale = false;
+    this.attrTimeNs = this.fs.clock.monotonicNs();
+  }
+
+  /** The cached attributes are not those of the file any more. */
+  outdate(): void {
+    this.stale = true;
+  }
+
+  get known(): P9Attr | null {
+    return this.stale ? null : this.attr;
+  }
+
+  // Fids -------------------------------------------------------------------------------------
+
+  adoptFid(fid: number): void {
+    if (this.fidNumber >= 0) this.fs.client.clunk(fid);
+    else this.fidNumber = fid;
+    this.fs.holdsFid(this);
+  }
+
+  /** A fid of this file: walks to it from the nearest directory that has one. Or -errno. */
+  fid(depth = 0): number {
+    if (this.fidNumber >= 0) return this.fidNumber;
+    if (this.parent === null || depth > TOO_FAR) return -ESTALE;
+    const from = this.parent.fid(depth + 1);
+    if (from < 0) return from;
+    let w = this.fs.client.walkGetattr(from, [this.name]);
+    if ((typeof w === 'number' ? w : w.error) === -EMFILE) {
+      this.fs.dropFids(this.fs.heldFids / 2 + 1, this.parent);
+      w = this.fs.client.walkGetattr(from, [this.name]);
+    }
+    if (typeof w === 'number') return w;
+    if (w.error < 0) return w.error;
+    const attr = w.attrs[0]!;
+    if (attr.qid.path !== this.ino) {
+      this.fs.client.clunk(w.fid);
+      return -ESTALE;
+    }
+    this.adoptFid(w.fid);
+    return w.fid;
+  }
+
+  dropFid(): void {
+    this.fs.releasedFid(this);
+    this.fs.client.clunk(this.fidNumber);
+    this.fidNumber = -1;
+  }
+
+  /** A file just made came opened; only regular files can use that. */
+  adoptOpened(opened: Opened): void {
+    discard(this.fs.client, opened);
+  }
+
+  // Attributes -------------------------------------------------------------------------------
+
+  /** Whether the cached attributes may be shown. */
+  protected get fresh(): boolean {
+    if (this.stale) return false;
+    return this.fs.exclusive || this.fs.clock.monotonicNs() - this.attrTimeNs < FRESH_NS;
+  }
+
+  /** Brings the attributes up to date: 0 or -errno. */
+  protected refresh(): number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const attr = this.fs.client.getattr(fid);
+    if (typeof attr === 'number') return attr;
+    this.update(attr);
+    return 0;
+  }
+
+  override getattr(): Stat | number {
+    if (!this.fresh) {
+      const r = this.refresh();
+      if (r < 0) return r;
+    }
+    return statOf(this.attr, this.fs.devMajor, this.fs.devMinor);
+  }
+
+  override setattr(c: SetAttr): number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const r = this.fs.client.setattr(setattrFields(fid, c));
+    this.outdate();
+    if (r < 0) return r;
+    if (c.mode !== undefined) this.mode = (this.mode & ~0o7777) | (c.mode & 0o7777);
+    if (c.uid !== undefined) this.uid = c.uid;
+    if (c.gid !== undefined) this.gid = c.gid;
+    return 0;
+  }
+
+  override open(_caller: FsCaller, _path: Path, _flags: number): OpenFile | number {
+    return -EACCES; // The VFS opens special files by their type and never comes here.
+  }
+
+  override readlink(): string | number {
+    if (!this.isSymlink) return -EINVAL;
+    // A link's target never changes: another target is another file.
+    if (this.linkTarget !== null) return this.linkTarget;
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const target = this.fs.client.readlink(fid);
+    if (typeof target !== 'number') this.linkTarget = target;
+    return target;
+  }
+
+  // Extended attributes ------------------------------------------------------------------------
+
+  override listxattr(): readonly string[] | number {
+    if (this.xattrNames !== null && this.fs.exclusive) return this.xattrNames;
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const list = this.fs.client.getXattr(fid, '');
+    if (typeof list === 'number') return list;
+    let text = '';
+    for (const byte of list) text += String.fromCharCode(byte);
+    this.xattrNames = text.split('\0').filter((name) => name !== '');
+    return this.xattrNames;
+  }
+
+  override getxattr(name: string): Uint8Array | number {
+    if (this.fs.exclusive) {
+      const names = this.listxattr();
+      if (typeof names !== 'number' && !names.includes(name)) return -ENODATA;
+    }
+    const fid = this.fid();
+    return fid < 0 ? fid : this.fs.client.getXattr(fid, name);
+  }
+
+  override setxattr(name: string, value: Uint8Array, flags: number): number {
+    this.xattrNames = null;
+    this.outdate();
+    const fid = this.fid();
+    return fid < 0 ? fid : this.fs.client.setXattr(fid, name, value, flags);
+  }
+
+  override removexattr(name: string): number {
+    this.xattrNames = null;
+    this.outdate();
+    const fid = this.fid();
+    return fid < 0 ? fid : this.fs.client.removeXattr(fid, name);
+  }
+
+  // Life ---------------------------------------------------------------------------------------
+
+  /** A name was added. */
+  linked(): void {
+    this.attr = { ...this.attr, nlink: this.attr.nlink + 1 };
+    this.stale = true;
+  }
+
+  /** A name of this file is gone. */
+  unlinked(): void {
+    const last = this.isDirectory || this.attr.nlink <= 1;
+    this.attr = { ...this.attr, nlink: last ? 0 : this.attr.nlink - 1 };
+    this.stale = !last;
+    if (last) this.fs.dropInode(this);
+  }
+
+  /** No name is left, as far as is known. */
+  get deleted(): boolean {
+    return this.attr.nlink === 0;
+  }
+
+  /** Whether something beside the name cache still refers to it. */
+  protected get inUse(): boolean {
+    return false;
+  }
+
+  override forget(): void {
+    if (this.inUse || this.parent === null) return;
+    // Another dentry may refer to a file with several names.
+    if (this.attr.nlink <= 1 || this.isDirectory) this.fs.dropInode(this);
+    this.parent?.childForgotten(this);
+    this.dropFid();
+    if (this.deleted) notifyGone(this);
+  }
+}
