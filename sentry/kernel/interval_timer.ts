@@ -63,7 +63,17 @@ export class IntervalTimer {
     this.intervalNs = intervalNs;
     this.lastSeenNs = -1;
     this.waitNs = 0;
-    if (this.armed) this.schedule(this.source.nowNs());
+    if (!this.armed) return;
+    const now = this.source.nowNs();
+    if (now < deadlineNs) this.schedule(now);
+    else this.onExpiry();
+  }
+
+  /** Expires now if it is due, without waiting for the kernel's loop to come to it. */
+  check(): void {
+    if (!this.timer.armed || this.source.nowNs() < this.deadlineNs) return;
+    this.queue.cancel(this.timer);
+    this.onExpiry();
   }
 
   disarm(): void {

@@ -68,6 +68,7 @@ export class TimerFile extends OpenFile {
 
   override read(_caller: FsCaller, dst: IoBuffer): number {
     if (dst.remaining < 8) return -EINVAL;
+    this.timer.check();
     if (this.ticks === 0) return -EAGAIN;
     this.catchUp();
     const count = new Uint8Array(8);
