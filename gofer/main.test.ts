@@ -4,8 +4,8 @@ import * as path from 'node:path';
 import { expect, test } from 'vitest';
 import * as fs from '../native/fs.ts';
 import { Client } from '../sentry/fsimpl/gofer/client.ts';
-import { startGofer, temporaryTree } from '../sentry/fsimpl/gofer/gofer_harness.ts';
 import { P9_RDWR } from '../spec/p9/constants.ts';
+import { startGofer, temporaryTree } from '../test/harness/gofer.ts';
 
 const asRoot = process.getuid?.() === 0;
 

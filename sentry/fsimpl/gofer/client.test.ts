@@ -10,8 +10,8 @@ import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../spec/linu
 import { encodeToBytes } from '../../../spec/p9/codec.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
+import { type Gofer, startGofer, temporaryTree } from '../../../test/harness/gofer.ts';
 import { Client, NO_CHANGES } from './client.ts';
-import { type Gofer, startGofer, temporaryTree } from './gofer_harness.ts';
 
 const HOW = { mode: 0o640, uid: 1234, gid: 4321 };
 

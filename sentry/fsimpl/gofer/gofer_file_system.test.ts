@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as errno from '../../../spec/linux/errno.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY, SEEK_END, SEEK_SET } from '../../../spec/linux/fcntl.ts';
 import { S_IFIFO } from '../../../spec/linux/stat.ts';
+import { type Gofer, startGofer, temporaryTree } from '../../../test/harness/gofer.ts';
 import { IoBuffer } from '../../mm/io_buffer.ts';
 import type { Extent, Mapper } from '../../mm/mappable.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
@@ -14,7 +15,6 @@ import { MountNamespace } from '../../vfs/mount.ts';
 import type { DirEntry, Stat } from '../../vfs/stat.ts';
 import { GoferFile } from './gofer_file.ts';
 import { GoferFileSystem } from './gofer_file_system.ts';
-import { type Gofer, startGofer, temporaryTree } from './gofer_harness.ts';
 
 const clock = {
   monotonicNs: () => Number(process.hrtime.bigint()),

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import * as nodeFs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import * as fs from '../../../native/fs.ts';
-import { socketpair } from '../../../native/socket.ts';
-import { SOCK_CLOEXEC, SOCK_STREAM } from '../../../spec/linux/socket.ts';
+import * as fs from '../../native/fs.ts';
+import { socketpair } from '../../native/socket.ts';
+import { SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
 
 const NODE_FLAGS = ['--single-threaded', '--disable-warning=ExperimentalWarning'];
 
@@ -22,7 +22,7 @@ export function startGofer(mode: string, sources: readonly string[]): Gofer {
     if (typeof pair === 'number') throw new Error(`socketpair: ${pair}`);
     return pair;
   });
-  const script = path.join(import.meta.dirname, '../../../gofer/serve.scenario.ts');
+  const script = path.join(import.meta.dirname, '../../gofer/serve.scenario.ts');
   const child = spawn(process.execPath, [...NODE_FLAGS, script, mode, ...sources], {
     stdio: ['ignore', 'ignore', 'inherit', ...pairs.map((p) => p[1])],
   });

@@ -1,0 +1,127 @@
+/**
+ * Fids and walking on one 9P connection: what every operation of the client stands on.
+ */
+import { EINVAL, EIO, ENOENT } from '../../../spec/linux/errno.ts';
+import * as p9 from '../../../spec/p9/constants.ts';
+import type { P9Attr } from '../../../spec/p9/messages.ts';
+import { type Channel, MAX_POSTED } from './channel.ts';
+
+export interface Walked {
+  /** The fid of the last component, or -1 when the walk stopped early. */
+  readonly fid: number;
+  /** Of the components reached (of the start itself when there were no names). */
+  readonly attrs: readonly P9Attr[];
+  /** Why it stopped: -errno, or 0. */
+  readonly error: number;
+}
+
+export class Session {
+  protected readonly channel: Channel;
+  /** The server speaks our extensions. */
+  protected readonly extended: boolean;
+  /** Clunked numbers, oldest first. */
+  private readonly freeFids: number[] = [];
+  private nextFid = 0;
+
+  protected constructor(channel: Channel, extended: boolean) {
+    this.channel = channel;
+    this.extended = extended;
+  }
+
+  get isDead(): boolean {
+    return this.channel.isDead;
+  }
+
+  close(): void {
+    this.channel.die();
+  }
+
+  /** A number is bound again only when its Tclunk was surely answered: more followed than are ever
+   * outstanding. A server may handle requests in any order. */
+  protected newFid(): number {
+    if (this.freeFids.length <= 2 * MAX_POSTED) return this.nextFid++;
+    const [fid] = this.freeFids.splice(0, 1);
+    return fid!;
+  }
+
+  /** Gives a number back that the server does not have bound. */
+  protected unusedFid(fid: number): void {
+    this.freeFids.push(fid);
+  }
+
+  /** Lets go of a fid; it leaves with the next request. */
+  clunk(fid: number): void {
+    if (fid < 0) return;
+    this.channel.post('Tclunk', { fid });
+    this.freeFids.push(fid);
+  }
+
+  /** The root of the tree. */
+  attach(): { readonly fid: number; readonly attr: P9Attr } | number {
+    const fid = this.newFid();
+    const attach = { fid, afid: p9.NOFID, uname: '', aname: '', nUname: p9.NONUNAME };
+    const a = this.channel.queue('Tattach', attach);
+    const g = this.channel.queue('Tgetattr', { fid, mask: p9.GETATTR_ALL });
+    const attached = this.channel.receive(a);
+    const got = this.channel.receive(g);
+    if (typeof attached === 'number') {
+      this.unusedFid(fid);
+      return attached;
+    }
+    if (typeof got !== 'number') return { fid, attr: got.attr };
+    this.clunk(fid);
+    return got;
+  }
+
+  /** Walks up to MAX_WALK_ELEMENTS names; -errno only when the request itself failed. */
+  walkGetattr(from: number, names: readonly string[]): Walked | number {
+    if (names.length > p9.MAX_WALK_ELEMENTS) return -EINVAL;
+    if (!this.extended) return this.walkPlain(from, names);
+    const newfid = this.newFid();
+    const r = this.channel.call('Twalkgetattr', { fid: from, newfid, names });
+    if (typeof r === 'number') {
+      this.unusedFid(newfid);
+      return r;
+    }
+    const expected = Math.max(names.length, 1);
+    if (r.ecode === 0 && r.attrs.length === expected) {
+      return { fid: newfid, attrs: r.attrs, error: 0 };
+    }
+    this.unusedFid(newfid);
+    if (r.ecode === 0 || r.ecode > 4095 || r.attrs.length >= expected) return this.broken();
+    return { fid: -1, attrs: r.attrs, error: -r.ecode };
+  }
+
+  /** The server contradicts itself: nothing it says can be used any more. */
+  protected broken(): number {
+    this.channel.die();
+    return -EIO;
+  }
+
+  private walkPlain(from: number, names: readonly string[]): Walked | number {
+    const attrs: P9Attr[] = [];
+    let at = from;
+    for (const step of names.length === 0 ? [[]] : names.map((n) => [n])) {
+      const newfid = this.newFid();
+      const w = this.channel.queue('Twalk', { fid: at, newfid, names: step });
+      const g = this.channel.queue('Tgetattr', { fid: newfid, mask: p9.GETATTR_ALL });
+      const walked = this.channel.receive(w);
+      const got = this.channel.receive(g);
+      if (at !== from) this.clunk(at);
+      const short = typeof walked !== 'number' && walked.qids.length !== step.length;
+      if (typeof walked === 'number' || short) this.unusedFid(newfid);
+      else if (typeof got === 'number') this.clunk(newfid);
+      if (typeof walked === 'number') return { fid: -1, attrs, error: walked };
+      if (short) return { fid: -1, attrs, error: -ENOENT };
+      if (typeof got === 'number') return { fid: -1, attrs, error: got };
+      attrs.push(got.attr);
+      at = newfid;
+    }
+    return { fid: at, attrs, error: 0 };
+  }
+
+  getattr(fid: number): P9Attr | number {
+    const r = this.channel.call('Tgetattr', { fid, mask: p9.GETATTR_ALL });
+    return typeof r === 'number' ? r : r.attr;
+  }
+}
