@@ -4,6 +4,7 @@
  * not read either (Connection bounds what is queued).
  */
 import * as fs from '../native/fs.ts';
+import { schedSetaffinity } from '../native/process.ts';
 import * as socket from '../native/socket.ts';
 import { EAGAIN, EINTR } from '../spec/linux/errno.ts';
 import { F_DUPFD_CLOEXEC } from '../spec/linux/fcntl.ts';
@@ -11,6 +12,8 @@ import { POLLIN, POLLOUT } from '../spec/linux/poll.ts';
 import { MSG_DONTWAIT, MSG_NOSIGNAL } from '../spec/linux/socket.ts';
 import { LocalTree } from './localfs/local_tree.ts';
 import { Connection } from './server/connection.ts';
+
+const MAX_CPUS = 8192;
 
 export interface AttachmentOptions {
   /** An O_PATH descriptor of the tree's root (a directory, or one file); taken over. */
@@ -35,15 +38,15 @@ export class Attachments {
   }
 
   /** Serves one more tree on one more socket: 0 or -errno (then the descriptors are closed). */
-  add(options: AttachmentOptions): number {
-    const { rootFd, socketFd, readonly, maxFids } = options;
+  add({ rootFd, socketFd, readonly, maxFids }: AttachmentOptions): number {
     const tree = LocalTree.serving(rootFd);
     if (typeof tree === 'number') {
       fs.close(socketFd);
       return tree;
     }
     const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    const connection = new Connection({ backend: tree, readonly, maxFids, dup });
+    const options = { backend: tree, readonly, maxFids, dup, place: moveTo };
+    const connection = new Connection(options);
     this.list.push({ poll: { fd: socketFd, events: POLLIN, revents: 0 }, tree, connection });
     return 0;
   }
@@ -69,6 +72,14 @@ export class Attachments {
     this.list = this.list.filter((a) => !gone.includes(a));
     for (const a of gone) close(a);
   }
+}
+
+/** Runs on processor `cpu` from now on, where that is allowed. */
+function moveTo(cpu: number): void {
+  if (cpu >= MAX_CPUS) return;
+  const mask = new Uint32Array(MAX_CPUS / 32);
+  mask[cpu >> 5] = 1 << (cpu & 31);
+  schedSetaffinity(0, mask);
 }
 
 /** Reads, handles and answers what one socket is ready for. False when the session is over. */

@@ -223,6 +223,12 @@ export function schedGetaffinity(tid: number): Uint32Array | number {
   return size < 0 ? size : result.u32.slice(0, size >> 2);
 }
 
+/** The processor this thread runs on just now: getcpu(2). */
+export function currentCpu(): number {
+  const status = syscall(nr.SYS_getcpu, result.address, null, null);
+  return status < 0 ? status : (result.u32[0] as number);
+}
+
 /** Blocks the signals of a set (bit n-1 for signal n, [low, high]) in this thread. */
 export function sigprocmask(how: number, set: readonly [number, number]): number {
   result.u32[0] = set[0];

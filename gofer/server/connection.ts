@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   /** Refuses everything that changes the tree with EROFS. */
   readonly readonly: boolean;
   readonly maxFids: number;
+  /** The client runs on this processor now. */
+  readonly place?: (cpu: number) => void;
   /** Duplicates a descriptor for donation, or -errno. */
   readonly dup: (fd: number) => number;
 }
@@ -48,6 +50,7 @@ export class Connection {
   readonly backend: Backend;
   readonly readonly: boolean;
   private readonly dup: (fd: number) => number;
+  readonly place: (cpu: number) => void;
   msize = MSIZE_BEFORE_VERSION;
   /** The version both sides agreed on, or null before Tversion. */
   version: string | null = null;
@@ -70,6 +73,7 @@ export class Connection {
     this.backend = options.backend;
     this.readonly = options.readonly;
     this.dup = options.dup;
+    this.place = options.place ?? (() => undefined);
     this.fids = new FidTable(options.maxFids);
   }
 

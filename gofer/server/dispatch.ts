@@ -35,6 +35,7 @@ const HANDLERS: Handlers = {
   Tclunk: session.clunk,
   Tremove: session.remove,
   Tsetowner: session.setOwner,
+  Tsetcpu: session.setCpu,
   Tgetattr: file.getattr,
   Tsetattr: file.setattr,
   Tlopen: file.open,

@@ -133,3 +133,8 @@ export function setOwner(c: Connection, f: Fields<'Tsetowner'>): Fields<'Rsetown
   c.ownerUid = f.uid;
   return {};
 }
+
+export function setCpu(c: Connection, f: Fields<'Tsetcpu'>): Fields<'Rsetcpu'> {
+  c.place(f.cpu);
+  return {};
+}

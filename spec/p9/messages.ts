@@ -13,6 +13,9 @@
  *   Its data is a sequence of records: attr, type[1], name[s].
  * - Tsetowner: 9P2000.L's creating messages carry a gid, but the uid is that of the attach. Here one
  *   connection serves all users, so the uid of what is created from now on is a message of its own.
+ * - Tsetcpu: the processor the client runs on. Client and server alternate strictly, so a server on the
+ *   same processor answers several times faster than one that must be woken on another. A hint: a
+ *   server may ignore it.
  */
 
 /** Field types: what stands on the wire, and (FieldValues) what it is in TypeScript. */
@@ -177,6 +180,8 @@ export const MESSAGES = {
   Rreaddirplus: [131, { next: 'u64', data: 'data' }],
   Tsetowner: [132, { uid: 'u32' }],
   Rsetowner: [133, {}],
+  Tsetcpu: [134, { cpu: 'u32' }],
+  Rsetcpu: [135, {}],
 } as const satisfies Record<string, readonly [number, Record<string, FieldType>]>;
 
 export type MessageName = keyof typeof MESSAGES;

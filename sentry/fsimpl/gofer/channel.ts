@@ -7,6 +7,7 @@
  * the protocol, and its death, makes the channel dead, and from then on every call answers -EIO.
  */
 import * as fs from '../../../native/fs.ts';
+import { currentCpu } from '../../../native/process.ts';
 import * as socket from '../../../native/socket.ts';
 import { EAGAIN, EINTR, EIO } from '../../../spec/linux/errno.ts';
 import { MSG_NOSIGNAL } from '../../../spec/linux/socket.ts';
@@ -41,6 +42,9 @@ export class Channel {
   private readonly fd: number;
   private dead = false;
   msize = MIN_MSIZE;
+  /** The server knows Tsetcpu. */
+  tellsCpu = false;
+  private cpu = -1;
   private out = new Encoder(new Uint8Array(BUFFER_SIZE));
   private input = new Decoder(new Uint8Array(BUFFER_SIZE));
   /** Bytes received and not yet handled lie in [start, end). */
@@ -119,6 +123,7 @@ export class Channel {
 
   /** Sends what is queued. */
   flush(): void {
+    if (this.tellsCpu) this.tellCpu();
     let at = 0;
     while (at < this.out.pos && !this.dead) {
       const n = socket.send(this.fd, this.out.bytes.subarray(at, this.out.pos), MSG_NOSIGNAL);
@@ -126,6 +131,14 @@ export class Channel {
       else if (n !== -EINTR && n !== -EAGAIN) this.die();
     }
     this.out.reset();
+  }
+
+  /** Lets the server follow this thread to its processor. */
+  private tellCpu(): void {
+    const cpu = currentCpu();
+    if (cpu === this.cpu || cpu < 0) return;
+    this.cpu = cpu;
+    this.post('Tsetcpu', { cpu });
   }
 
   /** Waits for the reply of a queued request. */

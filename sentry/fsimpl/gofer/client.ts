@@ -52,6 +52,7 @@ export class Client extends Session {
       if (r.version !== version) continue;
       if (r.msize < p9.MIN_MSIZE || r.msize > p9.MAX_MSIZE) break;
       channel.msize = r.msize;
+      channel.tellsCpu = version === p9.VERSION_RUNSC;
       return new Client(channel, version === p9.VERSION_RUNSC);
     }
     channel.die();
