@@ -33,9 +33,7 @@ long WaitForLoopEnd(int slot, user_regs_struct* regs) {
     int status = 0;
     if (int error = WaitFor(tid, &status); error < 0) return error;
     if (!WIFSTOPPED(status)) return Lost(slot, status);
-    if (status >> 16 == PTRACE_EVENT_STOP && slot >= 0) {
-      tracer.tracees[slot].interrupt_sent = false;
-    }
+    if (slot >= 0) tracer.tracees[slot].interrupt_sent = false;
     if (status >> 8 == SIGTRAP) {
       if (ptrace(PTRACE_GETREGS, tid, nullptr, regs) < 0) return -errno;
       if (regs->rip == StubLoopEnd()) return 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 
 #include "doorbell.h"
 #include "tracer.h"
@@ -132,6 +133,36 @@ void SendAway(pid_t tid) {
   ptrace(PTRACE_CONT, tid, nullptr, nullptr);
 }
 
+// Whether the host, resuming a thread that was in a system call, would take rax for one of its own
+// restart codes (ERESTARTSYS to ERESTART_RESTARTBLOCK) and meddle.
+bool MeansRestart(uint64_t rax) { return rax >= -516ull && rax <= -512ull; }
+
+// Gives the host the registers of the record, as far as they differ from those it has.
+int LoadRegisters(int slot) {
+  Record& record = tracer.records[slot];
+  Tracee& tracee = tracer.tracees[slot];
+  user_regs_struct wanted = record.regs;
+  if (tracee.known) {
+    wanted.orig_rax = tracee.hardware.orig_rax;
+    uint64_t rax = wanted.rax;
+    wanted.rax = tracee.hardware.rax;
+    bool same = memcmp(&wanted, &tracee.hardware, sizeof wanted) == 0;
+    wanted.rax = rax;
+    bool quiet = wanted.orig_rax == ~0ull || !MeansRestart(rax);
+    if (same && quiet) {
+      if (rax == tracee.hardware.rax) return 0;
+      // The common case, a result: one word costs less than half of loading all.
+      tracee.hardware.rax = rax;
+      auto offset = reinterpret_cast<void*>(offsetof(user_regs_struct, rax));
+      return ptrace(PTRACE_POKEUSER, record.tid, offset, rax) < 0 ? -errno : 0;
+    }
+  }
+  wanted.orig_rax = ~0ull;
+  Sanitise(&wanted);
+  tracee.known = false;
+  return ptrace(PTRACE_SETREGS, record.tid, nullptr, &wanted) < 0 ? -errno : 0;
+}
+
 // Registers the host refused (a non-canonical base) fault, as the instruction that loads them would.
 void RefuseRegisters(int slot) {
   Record& record = tracer.records[slot];
@@ -170,16 +201,7 @@ void ApplyResumes() {
 }  // namespace
 
 int ResumeSlot(int slot) {
-  Record& record = tracer.records[slot];
-  Tracee& tracee = tracer.tracees[slot];
-  user_regs_struct wanted = record.regs;
-  // Not in a system call: the host's own restart logic must never look at rax.
-  wanted.orig_rax = ~0ull;
-  if (!tracee.known || memcmp(&wanted, &tracee.hardware, sizeof wanted) != 0) {
-    Sanitise(&wanted);
-    tracee.known = false;
-    if (ptrace(PTRACE_SETREGS, record.tid, nullptr, &wanted) < 0) return -errno;
-  }
+  if (int error = LoadRegisters(slot); error < 0) return error;
   AffinityBeforeResume(slot, NowNs());
   int error = Continue(slot);
   if (error == 0) StartRunning(slot);
@@ -208,6 +230,8 @@ int TakeStop(pid_t tid, int status) {
   int slot = found->second;
   Record& record = tracer.records[slot];
   Tracee& tracee = tracer.tracees[slot];
+  // Every stop but the one for PTRACE_INTERRUPT drops a request that is still pending.
+  tracee.interrupt_sent = false;
   if (gone) return ReportGone(slot);
   int signal = WSTOPSIG(status);
   int event = status >> 16;
@@ -218,7 +242,6 @@ int TakeStop(pid_t tid, int status) {
     return Report(slot, kSyscall);
   }
   if (event == PTRACE_EVENT_STOP) {
-    tracee.interrupt_sent = false;
     if (!tracee.interrupt_wanted) return KeepRunning(slot);
     return FetchRegisters(slot) ? Report(slot, kInterrupted) : -1;
   }

@@ -63,7 +63,7 @@ struct Tracee {
   user_regs_struct hardware;  // the registers the host holds, when `known`
   bool known;
   bool interrupt_wanted;
-  bool interrupt_sent;  // PTRACE_INTERRUPT was made and its stop has not been seen
+  bool interrupt_sent;  // PTRACE_INTERRUPT was made and no stop seen since
   int32_t running_index;
   int32_t pinned_cpu;  // -1: wherever the host likes
   uint32_t short_runs;
