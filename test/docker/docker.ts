@@ -351,7 +351,7 @@ async function lifecycle(suite: Suite): Promise<void> {
     }),
   );
   await suite.check('restart keeps the files', () =>
-    suite.detached(sh('echo run >> /tmp/runs; wc -l < /tmp/runs; sleep 100'), async (name) => {
+    suite.detached(sh('echo run >> /runs; wc -l < /runs; sleep 100'), async (name) => {
       await new Promise((resolve) => setTimeout(resolve, 700));
       await suite.docker('restart', '-t', '0', name);
       await new Promise((resolve) => setTimeout(resolve, 700));

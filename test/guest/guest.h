@@ -94,11 +94,11 @@ static inline void sleep_ms(long ms) {
 }
 
 /* Runs `body` in a child and reports how it ended. */
-#define IN_CHILD(name, body)     \
+#define IN_CHILD(name, ...)      \
   do {                           \
     pid_t child_pid = fork();    \
     if (child_pid == 0) {        \
-      body;                      \
+      __VA_ARGS__;               \
       _exit(0);                  \
     }                            \
     reap(name, child_pid);       \
