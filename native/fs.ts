@@ -102,6 +102,11 @@ export function writevNowait(fd: number, from: readonly Uint8Array[]): number {
   return syscall(nr.SYS_pwritev2, fd, result.address, layVectors(from), -1, -1, RWF_NOWAIT);
 }
 
+/** Writes behind the end of the file, whatever its offset is, as O_APPEND would. */
+export function appendv(fd: number, from: readonly Uint8Array[]): number {
+  return syscall(nr.SYS_pwritev2, fd, result.address, layVectors(from), 0, 0, RWF_APPEND);
+}
+
 export function lseek(fd: number, offset: number, whence: number): number {
   return syscall(nr.SYS_lseek, fd, offset, whence);
 }

@@ -16,6 +16,7 @@ import { byteString, textOf } from './bytes.ts';
 import * as fs from './fs.ts';
 import { addressOf } from './index.ts';
 import * as process from './process.ts';
+import { safeRead, safeWrite } from './safe_copy.ts';
 import * as socket from './socket.ts';
 import * as stat from './stat.ts';
 import * as tty from './tty.ts';
@@ -43,6 +44,21 @@ describe('memory', () => {
     const back = new Uint8Array(4);
     expect(fs.pread(fd, back, 2 ** 39)).toBe(4);
     expect([...back]).toEqual([4, 3, 2, 1]);
+    fs.close(fd);
+  });
+
+  it('survives a file truncated under its mapping', () => {
+    const fd = fs.memfdCreate('truncated', 1);
+    fs.ftruncate(fd, 8192);
+    const window = new Uint8Array(fs.mapFile(fd, 8192) as ArrayBuffer);
+    window.fill(7);
+    const address = addressOf(window);
+    fs.ftruncate(fd, 4096);
+    const into = new Uint8Array(6000);
+    expect(safeRead(into, address)).toBe(4096);
+    expect(into[4095]).toBe(7);
+    expect(safeRead(into, address + 4096)).toBe(-EFAULT);
+    expect(safeWrite(address + 4095, bytes('ab'))).toBe(1);
     fs.close(fd);
   });
 });

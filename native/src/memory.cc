@@ -16,7 +16,8 @@ napi_value WrapMemory(napi_env env, void* address, size_t length) {
 
 namespace {
 
-// mapFile(fd, length): the file, mapped shared and whole, as one ArrayBuffer, or -errno.
+// mapFile(fd, length): the file, mapped shared and whole, as one ArrayBuffer, or -errno. V8 reaches
+// it by ordinary loads: where the file may shrink, native/safe_copy.ts is the way.
 napi_value MapFile(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   size_t argc = 2;
@@ -29,8 +30,7 @@ napi_value MapFile(napi_env env, napi_callback_info info) {
   return WrapMemory(env, address, length);
 }
 
-// V8 reaches the same memory through ordinary loads, so a page the host cannot supply (a full
-// memory cgroup, a truncated file) raises SIGBUS here. safeCopy goes through the kernel instead.
+// mapPages(length): zeroed pages that children made by fork share, or -errno.
 napi_value MapPages(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   size_t argc = 1;
