@@ -3,9 +3,31 @@
  * syscalls` and docs/compatibility.md are made from it.
  */
 import type { SyscallEntry, SyscallFragment, SyscallTable } from '../kernel/syscall_table.ts';
+import { clockSyscalls } from './clock.ts';
+import { directorySyscalls } from './directory.ts';
+import { futexSyscalls } from './futex.ts';
+import { killSyscalls } from './kill.ts';
+import { mmapSyscalls } from './mmap.ts';
+import { openSyscalls } from './open.ts';
 import { processSyscalls } from './process.ts';
+import { readWriteSyscalls } from './read_write.ts';
+import { signalSyscalls } from './signal.ts';
+import { statSyscalls } from './stat.ts';
+import { timerSyscalls } from './timer.ts';
 
-const FRAGMENTS: readonly SyscallFragment[] = [processSyscalls];
+const FRAGMENTS: readonly SyscallFragment[] = [
+  clockSyscalls,
+  directorySyscalls,
+  futexSyscalls,
+  killSyscalls,
+  mmapSyscalls,
+  openSyscalls,
+  processSyscalls,
+  readWriteSyscalls,
+  signalSyscalls,
+  statSyscalls,
+  timerSyscalls,
+];
 
 function merge(fragments: readonly SyscallFragment[]): SyscallTable {
   const table: (SyscallEntry | undefined)[] = [];
