@@ -9,6 +9,9 @@ export interface Range {
   end: number;
 }
 
+/** Array.splice allocates an array for what it removes: it pays for long tails only. */
+const LOOP_LIMIT = 128;
+
 export class RangeMap<T extends Range> {
   /** In ascending order. Callers may shrink an item or change its payload in place. */
   readonly items: T[] = [];
@@ -53,12 +56,29 @@ export class RangeMap<T extends Range> {
     if (last === undefined || last.end <= item.start) return items.push(item) - 1;
     const index = this.lowerBound(item.start);
     if (items[index]!.start < item.end) throw new Error('RangeMap: inserted range overlaps');
-    items.splice(index, 0, item);
+    this.open(index, item);
     return index;
   }
 
   removeAt(index: number, count = 1): void {
-    this.items.splice(index, count);
+    const { items } = this;
+    const kept = items.length - count;
+    if (kept - index > LOOP_LIMIT) {
+      items.splice(index, count);
+      return;
+    }
+    for (let i = index; i < kept; i++) items[i] = items[i + count]!;
+    items.length = kept;
+  }
+
+  private open(index: number, item: T): void {
+    const { items } = this;
+    if (items.length - index > LOOP_LIMIT) {
+      items.splice(index, 0, item);
+      return;
+    }
+    for (let i = items.length; i > index; i--) items[i] = items[i - 1]!;
+    items[index] = item;
   }
 
   /** Makes `at` a boundary. Returns the index of the first item that starts at or after `at`. */
@@ -66,7 +86,7 @@ export class RangeMap<T extends Range> {
     const index = this.lowerBound(at);
     const item = this.items[index];
     if (item === undefined || item.start >= at) return index;
-    this.items.splice(index + 1, 0, this.splitter(item, at));
+    this.open(index + 1, this.splitter(item, at));
     return index + 1;
   }
 
@@ -83,7 +103,7 @@ export class RangeMap<T extends Range> {
       const right = items[index]!;
       if (left.end === right.start && join(left, right)) {
         left.end = right.end;
-        items.splice(index, 1);
+        this.removeAt(index);
         end--;
       } else {
         index++;

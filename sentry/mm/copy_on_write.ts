@@ -10,8 +10,12 @@ import type { MemoryManager } from './memory_manager.ts';
 import type { Pma } from './pma.ts';
 import type { Vma } from './vma.ts';
 
-/** Pages copied at one fault: its aligned neighbourhood. */
-const WINDOW = 16 * PAGE_SIZE;
+/**
+ * Bytes copied at one fault, its aligned neighbourhood: little at first, for a child that touches a
+ * page here and there before execve(2), and twice the last copy where one follows another.
+ */
+const FIRST_WINDOW = 4 * PAGE_SIZE;
+const LARGEST_WINDOW = 64 * PAGE_SIZE;
 /** With this many pieces, larger windows keep the host below its limit of mappings. */
 const MANY_PIECES = 4096;
 
@@ -58,7 +62,7 @@ function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number): number
     if (shadow < 0) return shadow;
     pma.shadow = shadow;
   }
-  const size = WINDOW * Math.max(1, Math.floor(mm.pmas.items.length / MANY_PIECES) * 4);
+  const size = windowSize(mm, pma);
   const windowStart = page - (page % size);
   const start = Math.max(pma.start, windowStart);
   let end = Math.min(pma.end, windowStart + size);
@@ -85,6 +89,18 @@ function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number): number
   mm.changed();
   joinPmasIn(mm, start, end);
   return 0;
+}
+
+/** A power of two. */
+function windowSize(mm: MemoryManager, pma: Pma): number {
+  if (mm.pmas.items.length > MANY_PIECES) return LARGEST_WINDOW;
+  const before = mm.pmas.find(pma.start - PAGE_SIZE);
+  if (before === null || before.cow || before.fd !== IN_MEMORY_FILE) return FIRST_WINDOW;
+  const copied = before.end - before.start;
+  if (before.offset + copied !== pma.shadow) return FIRST_WINDOW;
+  let size = FIRST_WINDOW;
+  while (size < LARGEST_WINDOW && size < 2 * copied) size *= 2;
+  return size;
 }
 
 function readWhole(mm: MemoryManager, fd: number, into: Uint8Array, offset: number): number {

@@ -7,7 +7,7 @@
  * the memory meanwhile. What has become invalid ends the buffer early, as copy_to_user does: transfers
  * return fewer bytes, and `faulted` is set (a caller that moved nothing then returns -EFAULT).
  */
-import { PAGE_SIZE } from '../../spec/linux/mman.ts';
+import { pageCeil } from './page.ts';
 
 /** A contiguous piece of memory the kernel can touch. Valid until the next kernel operation. */
 export interface Span {
@@ -272,7 +272,7 @@ export class IoBuffer {
     const n = memory.readHost(here.fd, this.scratch.subarray(0, here.length), here.offset);
     if (n <= 0) return this.fault();
     // A page that holds the end of the file reads as zero behind it; the next page is a fault.
-    here.length = Math.min(here.length, n + pageRest(here.offset + n));
+    here.length = Math.min(here.length, n + pageCeil(here.offset + n) - (here.offset + n));
     if (here.length > n) this.scratch.fill(0, n, here.length);
     return here;
   }
@@ -284,11 +284,6 @@ export class IoBuffer {
     }
     this.here.offset += length;
   }
-}
-
-function pageRest(at: number): number {
-  const over = at % PAGE_SIZE;
-  return over === 0 ? 0 : PAGE_SIZE - over;
 }
 
 /** Below this many bytes a loop beats making two views. */

@@ -194,7 +194,7 @@ export function invalidateFile(
   evenPrivate: boolean,
 ): void {
   for (const vma of mm.vmas.items) {
-    if (vma.file !== file) continue;
+    if (vma.file?.identity !== file.identity) continue;
     const from = Math.max(vma.start, vma.start + (start - vma.offset));
     const to = Math.min(vma.end, vma.start + (end - vma.offset));
     if (from >= to) continue;

@@ -21,6 +21,7 @@ export interface MemoryFileHost {
   nextHole(offset: number): number;
 }
 
+/** Free ranges have the same form, without references: lookups see few shapes, which keeps them fast. */
 interface Segment extends Range {
   refs: number;
 }
@@ -30,12 +31,6 @@ const DIRTY_BYTES = 16 * 1024 * 1024;
 const DIRTY_RANGES = 256;
 /** Free ranges looked at before fresh space is taken from the top. */
 const SCAN_LIMIT = 64;
-
-function splitRange(item: Range, at: number): Range {
-  const upper = { start: at, end: item.end };
-  item.end = at;
-  return upper;
-}
 
 function splitSegment(item: Segment, at: number): Segment {
   const upper = { start: at, end: item.end, refs: item.refs };
@@ -65,9 +60,9 @@ export class MemoryFile {
   private readonly host: MemoryFileHost;
   private readonly segments = new RangeMap<Segment>(splitSegment);
   /** Below `top`, zeroed. */
-  private readonly free = new RangeMap<Range>(splitRange);
+  private readonly free = new RangeMap<Segment>(splitSegment);
   /** Below `top`, freed and not yet punched. */
-  private readonly dirty = new RangeMap<Range>(splitRange);
+  private readonly dirty = new RangeMap<Segment>(splitSegment);
   private dirtyBytes = 0;
   private top = 0;
 
@@ -110,6 +105,20 @@ export class MemoryFile {
     if (this.dirtyBytes > DIRTY_BYTES || this.dirty.items.length > DIRTY_RANGES) this.reclaim();
   }
 
+  /** Gives back a range with one reference that nobody has touched: it need not be punched. */
+  unreserve(offset: number, length: number): void {
+    const segments = this.segments;
+    const first = segments.splitAt(offset);
+    const last = segments.splitAt(offset + length);
+    const segment = segments.items[first];
+    if (last !== first + 1 || segment === undefined || segment.refs !== 1) {
+      throw new Error('MemoryFile: unreserving what is in use');
+    }
+    segments.removeAt(first);
+    this.reservedBytes -= length;
+    this.freeClean(offset, offset + length);
+  }
+
   /** Where the pages around `offset` with exactly one reference begin and end, or null. */
   uniqueAround(offset: number): Readonly<Range> | null {
     const segment = this.segments.find(offset);
@@ -127,15 +136,8 @@ export class MemoryFile {
       const length = range.end - range.start;
       // A host that cannot punch still owes zeroes to the next owner.
       if (this.host.punch(range.start, length) < 0) this.bytes.fill(0, range.start, range.end);
-      if (range.end === this.top) {
-        this.top = range.start;
-        this.trimTop();
-      } else {
-        const index = this.free.insert({ start: range.start, end: range.end });
-        this.free.merge(index, index + 1, joinAlways);
-      }
+      this.freeClean(range.start, range.end);
     }
-    this.trimTop();
     this.dirty.clear();
     this.dirtyBytes = 0;
   }
@@ -181,9 +183,20 @@ export class MemoryFile {
       this.segments.removeAt(i);
       this.reservedBytes -= end - start;
       this.dirtyBytes += end - start;
-      const index = this.dirty.insert({ start, end });
+      const index = this.dirty.insert({ start, end, refs: 0 });
       this.dirty.merge(index, index + 1, joinAlways);
     }
+  }
+
+  /** Zeroed space becomes free again. */
+  private freeClean(start: number, end: number): void {
+    if (end === this.top) {
+      this.top = start;
+      this.trimTop();
+      return;
+    }
+    const index = this.free.insert({ start, end, refs: 0 });
+    this.free.merge(index, index + 1, joinAlways);
   }
 
   private trimTop(): void {
@@ -230,41 +243,60 @@ export class MemoryFile {
  * in a row and merge into one mapping. Each refill doubles, up to a bound.
  */
 export class Reservation {
+  private static readonly MAX = 256 * 1024 * 1024;
+  private readonly first: number;
+  private next: number;
   private at = 0;
   private end = 0;
-  private next: number;
-  private static readonly MAX = 256 * 1024 * 1024;
 
   constructor(firstLength = 16 * PAGE_SIZE) {
+    this.first = firstLength;
     this.next = firstLength;
   }
 
   /**
-   * `length` bytes with one reference, right after the previous ones where possible (the first ones:
-   * at `near`), or -ENOMEM.
+   * `length` bytes with one reference, right after the previous ones where possible, or -ENOMEM.
+   * `near`: where they ought to begin instead, if the caller knows better.
    */
   take(memory: MemoryFile, length: number, near = -1): number {
+    if (near >= 0 && near !== this.at) this.drop(memory);
     if (this.end - this.at < length) {
-      const wanted = Math.max(length, this.next);
-      const hint = this.end > 0 ? this.end : near;
-      const offset = memory.allocate(wanted, hint);
-      if (offset < 0) return offset;
-      if (offset !== this.end) {
-        this.drop(memory);
-        this.at = offset;
-      }
-      this.end = offset + wanted;
-      this.next = Math.min(this.next * 2, Reservation.MAX);
+      const refilled = this.refill(memory, length, near);
+      if (refilled < 0) return refilled;
     }
     const offset = this.at;
     this.at += length;
     return offset;
   }
 
-  /** Gives back what was not taken. */
+  private refill(memory: MemoryFile, length: number, near: number): number {
+    const hint = this.end > 0 ? this.end : near;
+    let taken = Math.max(length, this.next);
+    let offset = memory.allocate(taken, hint);
+    if (offset < 0) {
+      taken = length;
+      offset = memory.allocate(taken, hint);
+      if (offset < 0) return offset;
+    }
+    const continues = offset === this.end;
+    if (!continues) {
+      this.giveBack(memory);
+      this.at = offset;
+    }
+    this.end = offset + taken;
+    this.next = Math.min(this.next * 2, Reservation.MAX);
+    return 0;
+  }
+
+  /** Gives back what was not taken, and begins anew. */
   drop(memory: MemoryFile): void {
-    if (this.end > this.at) memory.release(this.at, this.end - this.at);
+    this.giveBack(memory);
     this.at = 0;
     this.end = 0;
+    this.next = this.first;
+  }
+
+  private giveBack(memory: MemoryFile): void {
+    if (this.end > this.at) memory.unreserve(this.at, this.end - this.at);
   }
 }

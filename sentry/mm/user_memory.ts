@@ -11,6 +11,7 @@ import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import { decodeByteString } from '../base/byte_string.ts';
 import { copyBytes, IoBuffer, type Location, type UserMemoryAccess } from './io_buffer.ts';
 import type { MemoryFile } from './memory_file.ts';
+import { offsetInPage } from './page.ts';
 
 /** Host files that are mapped: positional I/O. Count, or -errno. */
 export interface HostFileAccess {
@@ -18,7 +19,9 @@ export interface HostFileAccess {
   pwrite(fd: number, bytes: Uint8Array, offset: number): number;
 }
 
+/** A power of two. */
 const TLB_SIZE = 64;
+const PER_PAGE = 1 / PAGE_SIZE;
 const IOV_MAX = 1024;
 /** Linux's MAX_RW_COUNT: one call moves no more. */
 export const MAX_RW_COUNT = 0x7ffff000;
@@ -163,7 +166,7 @@ export abstract class UserMemory implements UserMemoryAccess {
     let text = '';
     for (let got = 0; got < max; ) {
       const at = addr + got;
-      const length = Math.min(PAGE_SIZE - (at % PAGE_SIZE), max - got);
+      const length = Math.min(PAGE_SIZE - offsetInPage(at), max - got);
       const from = this.readable(at, 1);
       let piece: Uint8Array;
       if (from >= 0) {
@@ -248,10 +251,10 @@ export abstract class UserMemory implements UserMemoryAccess {
 
   /** MemoryFile offset of [addr, addr + length) when it lies in one known page, else -1. */
   private readable(addr: number, length: number): number {
-    const inPage = addr % PAGE_SIZE;
+    const inPage = offsetInPage(addr);
     if (inPage + length > PAGE_SIZE || length === 0) return -1;
-    const page = (addr - inPage) / PAGE_SIZE;
-    const slot = page % TLB_SIZE;
+    const page = (addr - inPage) * PER_PAGE;
+    const slot = page & (TLB_SIZE - 1);
     if (this.readTags[slot] === page) return this.readOffsets[slot]! + inPage;
     const { location } = this;
     if (this.locate(addr - inPage, PAGE_SIZE, false, location) < 0 || location.fd >= 0) return -1;
@@ -261,10 +264,10 @@ export abstract class UserMemory implements UserMemoryAccess {
   }
 
   private writable(addr: number, length: number): number {
-    const inPage = addr % PAGE_SIZE;
+    const inPage = offsetInPage(addr);
     if (inPage + length > PAGE_SIZE || length === 0) return -1;
-    const page = (addr - inPage) / PAGE_SIZE;
-    const slot = page % TLB_SIZE;
+    const page = (addr - inPage) * PER_PAGE;
+    const slot = page & (TLB_SIZE - 1);
     if (this.writeTags[slot] === page) return this.writeOffsets[slot]! + inPage;
     const { location } = this;
     if (this.locate(addr - inPage, PAGE_SIZE, true, location) < 0 || location.fd >= 0) return -1;
