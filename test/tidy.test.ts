@@ -162,7 +162,8 @@ function read(path: string): Source {
   return { path, text, lines: text.split('\n') };
 }
 
-const isTest = (path: string) => path.endsWith('.test.ts') || path.startsWith('test/');
+/** Scenarios are programs that tests run in a process of their own. */
+const isTest = (path: string) => /\.(test|scenario)\.ts$/.test(path) || path.startsWith('test/');
 const sources = files.filter((path) => extname(path) === '.ts').map(read);
 
 /** The room a file is in: the longest key of MAY_IMPORT that is a prefix; `*` stands for one folder. */
