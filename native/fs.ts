@@ -91,6 +91,8 @@ export function writev(fd: number, from: readonly Uint8Array[]): number {
 }
 
 const RWF_NOWAIT = 8;
+/** pwritev2(2): append whatever the offset. */
+const RWF_APPEND = 0x10;
 
 /** readv(2) at the file's own offset that never waits (preadv2(2), RWF_NOWAIT): -EAGAIN, or -EOPNOTSUPP. */
 export function readvNowait(fd: number, into: readonly Uint8Array[]): number {

@@ -3,11 +3,8 @@ import * as nodeFs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as fs from '../../../native/fs.ts';
-import { shutdown, socketpair } from '../../../native/socket.ts';
 import * as errno from '../../../spec/linux/errno.ts';
-import { SHUT_WR, SOCK_CLOEXEC, SOCK_STREAM } from '../../../spec/linux/socket.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
-import { encodeToBytes } from '../../../spec/p9/codec.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import { type Gofer, startGofer, temporaryTree } from '../../../test/harness/gofer.ts';
@@ -318,41 +315,4 @@ test('a gofer that dies makes every call fail, and none hang', async () => {
   expect(client.walkGetattr(root, ['a'])).toBe(-errno.EIO);
   expect(client.open(root, 0)).toBe(-errno.EIO);
   expect(client.readdirPlus(root)).toBe(-errno.EIO);
-});
-
-describe('a hostile server', () => {
-  const reply = (...messages: (Uint8Array | null)[]): Client | number => {
-    const pair = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
-    if (typeof pair === 'number') throw new Error('socketpair');
-    for (const m of messages) fs.write(pair[1], m!);
-    shutdown(pair[1], SHUT_WR);
-    return Client.connect(pair[0]);
-  };
-  const version = { msize: 65536, version: p9.VERSION_RUNSC };
-  const hello = encodeToBytes('Rversion', p9.NOTAG, version, 100);
-
-  test('cannot be connected to when it talks nonsense', () => {
-    const huge = encodeToBytes('Rversion', p9.NOTAG, { ...version, msize: 2 ** 31 }, 100);
-    expect(reply(huge)).toBe(-errno.EPROTO);
-    expect(reply(Uint8Array.of(255, 255, 255, 255, 1, 2, 3))).toBe(-errno.EPROTO);
-    expect(reply(encodeToBytes('Rversion', 5, version, 100))).toBe(-errno.EPROTO);
-    expect(reply(Uint8Array.of())).toBe(-errno.EPROTO);
-  });
-
-  test('that contradicts itself is cut off', () => {
-    const qid = { type: 0, version: 0, path: 0 };
-    const hostile = [
-      encodeToBytes('Rclunk', 1, {}, 100),
-      encodeToBytes('Rattach', 999, { qid }, 100),
-      encodeToBytes('Rlopen', 1, { qid, iounit: p9.IOUNIT_FD_DONATED }, 100),
-      Uint8Array.of(3, 0, 0, 0, 105, 1, 0),
-    ];
-    for (const message of hostile) {
-      const client = ok(reply(hello, message)) as Client;
-      expect(client.attach()).toBe(-errno.EIO);
-      expect(client.isDead).toBe(true);
-    }
-    const zero = encodeToBytes('Rlerror', 1, { ecode: 0 }, 100);
-    expect((ok(reply(hello, zero)) as Client).attach()).toBe(-errno.EIO);
-  });
 });

@@ -26,15 +26,31 @@ export class GoferFile extends SeekableFile {
     return this.inode.readAt(dst, offset);
   }
 
-  override pwrite(caller: FsCaller, src: IoBuffer, offset: number): number {
+  override write(caller: FsCaller, src: IoBuffer): number {
+    if (!this.append || this.inode.fs.exclusive) return super.write(caller, src);
+    // Others append to the file too, beyond this kernel: only the host knows where its end is.
+    const size = this.size();
+    if (size < 0) return size;
+    const room = this.room(caller, src, size);
+    if (room <= 0) return room;
+    const n = this.inode.append(room < src.remaining ? src.take(room) : src);
+    if (n > 0) this.offset = this.size();
+    return n;
+  }
+
+  /** How many bytes of `src` may be written at `offset` (RLIMIT_FSIZE), or -EFBIG. */
+  private room(caller: FsCaller, src: IoBuffer, offset: number): number {
     if (src.remaining === 0) return 0;
     const limit = Math.min(caller.fileSizeLimit, MAX_FILE_SIZE);
-    if (offset >= limit) {
-      if (limit !== MAX_FILE_SIZE) caller.raise(SIGXFSZ);
-      return -EFBIG;
-    }
-    const fits = offset + src.remaining <= limit;
-    return this.inode.writeAt(fits ? src : src.take(limit - offset), offset);
+    if (offset < limit) return Math.min(src.remaining, limit - offset);
+    if (limit !== MAX_FILE_SIZE) caller.raise(SIGXFSZ);
+    return -EFBIG;
+  }
+
+  override pwrite(caller: FsCaller, src: IoBuffer, offset: number): number {
+    const room = this.room(caller, src, offset);
+    if (room <= 0) return room;
+    return this.inode.writeAt(room < src.remaining ? src.take(room) : src, offset);
   }
 
   protected override seekSparse(offset: number, whence: number): number {

@@ -3,7 +3,14 @@ import * as nodeFs from 'node:fs';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as errno from '../../../spec/linux/errno.ts';
-import { O_RDONLY, O_RDWR, O_WRONLY, SEEK_END, SEEK_SET } from '../../../spec/linux/fcntl.ts';
+import {
+  O_APPEND,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  SEEK_END,
+  SEEK_SET,
+} from '../../../spec/linux/fcntl.ts';
 import { S_IFIFO } from '../../../spec/linux/stat.ts';
 import { type Gofer, startGofer, temporaryTree } from '../../../test/harness/gofer.ts';
 import { IoBuffer } from '../../mm/io_buffer.ts';
@@ -124,6 +131,17 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     expect(file.write(limited, bytes('abc'))).toBe(-errno.EFBIG);
     file.close();
     expect((look('d', 'new').getattr() as Stat).size).toBe(6);
+  });
+
+  test('appends behind what others wrote', () => {
+    const file = open(look('d', 'f'), O_WRONLY | O_APPEND);
+    expect(file.write(caller, bytes('1'))).toBe(1);
+    if (!exclusive) nodeFs.appendFileSync(at('d/f'), ' others ');
+    expect(file.write(caller, bytes('2'))).toBe(1);
+    const others = exclusive ? '' : ' others ';
+    expect(nodeFs.readFileSync(at('d/f'), 'latin1')).toBe(`contents1${others}2`);
+    expect(file.offset).toBe(10 + others.length);
+    file.close();
   });
 
   test('names come and go', () => {

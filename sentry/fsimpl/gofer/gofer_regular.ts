@@ -30,8 +30,21 @@ import { HostFiles } from './host_files.ts';
 
 /** Pieces of application memory that one host call takes. */
 const SPANS = 64;
-/** The largest piece that passes by 9P when there is no host descriptor. */
-const COPY_SIZE = 128 * 1024;
+
+const READ = 0;
+const WRITE = 1;
+const APPEND = 2;
+type Direction = typeof READ | typeof WRITE | typeof APPEND;
+
+function moveMany(
+  fd: number,
+  views: readonly Uint8Array[],
+  offset: number,
+  how: Direction,
+): number {
+  if (how === READ) return fs.preadv(fd, views, offset);
+  return how === WRITE ? fs.pwritev(fd, views, offset) : fs.appendv(fd, views);
+}
 
 export class GoferRegular extends GoferInode implements Mappable {
   private readonly files: HostFiles;
@@ -128,52 +141,64 @@ export class GoferRegular extends GoferInode implements Mappable {
 
   readAt(dst: IoBuffer, offset: number): number {
     const file = this.files.readable;
-    if (file === null) return -EIO;
-    return this.transfer(dst, offset, (views, at) =>
-      file.hostFd >= 0
-        ? fs.preadv(file.hostFd, views, at)
-        : this.readByFid(file.fid, views[0]!, at),
-    );
+    return file === null ? -EIO : this.transfer(file, dst, offset, READ);
   }
 
   writeAt(src: IoBuffer, offset: number): number {
     const file = this.files.writable;
     if (file === null) return -EIO;
     this.outdate();
-    return this.transfer(src, offset, (views, at) =>
-      file.hostFd >= 0
-        ? fs.pwritev(file.hostFd, views, at)
-        : this.fs.client.write(file.fid, views[0]!, at),
-    );
+    return this.transfer(file, src, offset, WRITE);
   }
 
-  private readByFid(fid: number, view: Uint8Array, offset: number): number {
-    return this.fs.client.read(fid, view.subarray(0, COPY_SIZE), offset);
+  /** Writes behind the end, wherever others may have moved it meanwhile. */
+  append(src: IoBuffer): number {
+    const file = this.files.writable;
+    if (file === null) return -EIO;
+    this.outdate();
+    if (file.hostFd >= 0) return this.transfer(file, src, 0, APPEND);
+    const end = this.size();
+    return end < 0 ? end : this.transfer(file, src, end, WRITE);
   }
 
-  /** Moves bytes between `buffer` and the file by `move`, until one side ends. */
-  private transfer(
-    buffer: IoBuffer,
-    offset: number,
-    move: (views: readonly Uint8Array[], offset: number) => number,
-  ): number {
+  /** Moves bytes between `buffer` and the file until one side ends. */
+  private transfer(file: Opened, buffer: IoBuffer, offset: number, how: Direction): number {
     let total = 0;
     while (buffer.remaining > 0) {
-      const plain = buffer.spans(SPANS);
-      const one = plain.length === 0 ? buffer.peek() : null;
-      const pieces = one === null ? plain : [one];
-      if (pieces.length === 0) break;
+      const first = buffer.peek();
+      if (first === null) break;
+      const whole = first.length === buffer.remaining || file.hostFd < 0;
+      const pieces = whole ? [] : buffer.spans(SPANS);
+      // One piece: the usual case, and the only one for pieces that must be acknowledged.
+      if (pieces.length <= 1) {
+        const view = first.bytes.subarray(first.start, first.start + first.length);
+        const n = this.moveOne(file, view, offset + total, how);
+        if (n <= 0) return total > 0 ? total : n;
+        total += n;
+        const short = n < first.length && file.hostFd >= 0;
+        buffer.advance(n);
+        if (short) break;
+        continue;
+      }
       const views = pieces.map((s) => s.bytes.subarray(s.start, s.start + s.length));
-      const wanted = pieces.reduce((sum, s) => sum + s.length, 0);
-      const n = move(views, offset + total);
+      const n = moveMany(file.hostFd, views, offset + total, how);
       if (n <= 0) return total > 0 ? total : n;
-      // A piece of a mapped host file must be acknowledged; plain memory is passed over.
-      if (one === null) buffer.skip(n);
-      else buffer.advance(n);
       total += n;
-      if (n < wanted && this.files.readable?.hostFd !== -1) break;
+      buffer.skip(n);
+      if (n < pieces.reduce((sum, s) => sum + s.length, 0)) break;
     }
     return total;
+  }
+
+  private moveOne(file: Opened, view: Uint8Array, offset: number, how: Direction): number {
+    const { client } = this.fs;
+    if (file.hostFd < 0) {
+      if (how === READ) return client.read(file.fid, view, offset);
+      return client.write(file.fid, view, offset);
+    }
+    if (how === READ) return fs.pread(file.hostFd, view, offset);
+    if (how === WRITE) return fs.pwrite(file.hostFd, view, offset);
+    return fs.appendv(file.hostFd, [view]);
   }
 
   fsync(dataOnly: boolean): number {
