@@ -2,7 +2,7 @@
  * New tasks (clone(2), fork(2), vfork(2); Linux's kernel/fork.c).
  */
 import { EAGAIN, EINVAL, EPERM } from '../../spec/linux/errno.ts';
-import { RLIMIT_NPROC } from '../../spec/linux/resource.ts';
+import { RLIMIT_CPU, RLIMIT_NPROC } from '../../spec/linux/resource.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../spec/linux/capability.ts';
 import {
   CLONE_CHILD_CLEARTID,
@@ -26,6 +26,7 @@ import {
 } from '../../spec/linux/sched.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
 import { type Context, REG_FS_BASE, REG_RAX, REG_RSP } from '../platform/platform.ts';
+import { GroupTimers } from './posix_timers.ts';
 import { ResourceLimits, memoryLimits } from './resource_limits.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread_group.ts';
@@ -137,6 +138,7 @@ function makeTask(
   child.schedulingPolicy = parent.schedulingPolicy;
   child.schedulingPriority = parent.schedulingPriority;
   child.timerSlackNs = parent.timerSlackNs;
+  child.affinity = parent.affinity;
   const sharesStack = (flags & CLONE_VM) !== 0 && (flags & CLONE_VFORK) === 0;
   if (!sharesStack) child.alternateStack = parent.alternateStack;
   group.tasks.add(child);
@@ -146,6 +148,9 @@ function makeTask(
     pids.groups.set(tid, group);
     group.joinProcessGroup(parent.group.processGroup);
     group.setExecutable(parent.group.executable?.acquire() ?? null);
+    if (group.limits.soft(RLIMIT_CPU) !== Number.POSITIVE_INFINITY) {
+      GroupTimers.of(parent.kernel, group).watchCpuLimit();
+    }
     if ((flags & CLONE_VM) === 0) mm.limits = memoryLimits(group.limits, child.creds);
   }
   return child;

@@ -163,7 +163,7 @@ function adoptZombie(child: ThreadGroup, heir: ThreadGroup): void {
 }
 
 /** A group that became orphaned and has stopped members gets SIGHUP and SIGCONT (POSIX). */
-function signalIfOrphaned(pg: ProcessGroup): void {
+export function signalIfOrphaned(pg: ProcessGroup): void {
   if (!pg.orphaned) return;
   for (const m of pg.members) {
     if (m.stopSignal === 0 || m.zombie) continue;

@@ -132,6 +132,8 @@ export class Task implements FsCaller {
   nice = 0;
   schedulingPolicy = 0;
   schedulingPriority = 0;
+  /** sched_setaffinity(2): recorded, not enforced; null for all processors. */
+  affinity: Uint8Array | null = null;
   timerSlackNs = 50000;
   readonly startNs: number;
 

@@ -225,7 +225,7 @@ export function sysExitGroup(t: Task, a: SyscallArgs): number {
 
 const NS_PER_US = 1000;
 
-function encodeUsage(u: Usage): Uint8Array {
+export function encodeUsage(u: Usage): Uint8Array {
   const us = Math.floor(u.cpuNs / NS_PER_US);
   return RUSAGE.encode({
     ru_utime: { tv_sec: Math.floor(us / 1e6), tv_usec: us % 1e6 },
