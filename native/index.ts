@@ -28,6 +28,8 @@ export interface Addon {
   mapPages(length: number): ArrayBuffer | number;
   /** fork(2) of this whole Node process: 0 in the child, its pid in the parent, or -errno. */
   fork(): number;
+  /** In a forked child, after closing descriptors: libuv makes its own anew. 0 or -errno. */
+  resetLoop(): number;
   /** _exit(2). */
   exit(status: number): never;
   getpid(): number;
@@ -89,6 +91,7 @@ export const {
   mapFile,
   mapPages,
   fork,
+  resetLoop,
   exit,
   getpid,
   sampleClocks,

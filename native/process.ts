@@ -7,7 +7,7 @@ import * as nr from '../spec/linux/syscall_numbers.ts';
 import { cString, type Path, result, resultU64, setResult64 } from './bytes.ts';
 import { addressOf, syscall } from './index.ts';
 
-export { clockNs, exit, fork, getpid, monotonicNs } from './index.ts';
+export { clockNs, exit, fork, getpid, monotonicNs, resetLoop } from './index.ts';
 
 export const setsid = (): number => syscall(nr.SYS_setsid);
 export const getppid = (): number => syscall(nr.SYS_getppid);

@@ -23,10 +23,12 @@ import type { Clock } from './base/clock.ts';
 import { Sandbox } from './control/sandbox.ts';
 import { installFileTypes } from './control/file_types.ts';
 import { Kernel } from './kernel/kernel.ts';
+import { makeVdsoMemory } from './loader/vdso/vdso_pages.ts';
 import { MemoryFile } from './mm/memory_file.ts';
 import { PtracePlatform } from './platform/ptrace/ptrace_platform.ts';
 import { Strace } from './strace/strace.ts';
 import { syscallTable } from './syscalls/table.ts';
+import { VdsoClock } from './vdso_clock.ts';
 
 const MEMORY_FILE_BYTES = 2 ** 40;
 
@@ -76,16 +78,20 @@ function bootKernel(config: BootConfig): Kernel {
     return fail(`the ptrace platform cannot start: errno ${-platform}: is ptrace allowed here?`);
   }
   const write = makeLog(config.debugLogFd);
+  const memory = makeMemoryFile();
+  const vdso = makeVdsoMemory(memory);
+  if (typeof vdso === 'number') return fail(`no memory for the vDSO: errno ${-vdso}`);
+  const clock = new VdsoClock(hostClock, vdso.vvar, config.cpuCount);
   const kernel = new Kernel({
     platform,
     poller: platform.hostPoller,
-    memory: makeMemoryFile(),
+    memory,
     hostFiles: {
       pread,
       pwrite,
     },
-    vdso: null,
-    clock: hostClock,
+    vdso: vdso.pages,
+    clock,
     syscalls: syscallTable,
     random: (into) => void getRandom(into),
     log: config.debug ? write : () => undefined,
@@ -99,7 +105,7 @@ function bootKernel(config: BootConfig): Kernel {
       logSize: config.straceLogSize,
     });
   }
-  installFileTypes(kernel);
+  installFileTypes(kernel, config.totalMemoryBytes);
   return kernel;
 }
 

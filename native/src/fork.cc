@@ -46,6 +46,14 @@ napi_value Fork(napi_env env, napi_callback_info) {
   return MakeNumber(env, pid);
 }
 
+// resetLoop(): gives libuv new descriptors in a forked child that has closed the old ones. V8 tells
+// it of finished background work, and Node aborts when that fails.
+napi_value ResetLoop(napi_env env, napi_callback_info) {
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return MakeNumber(env, -EINVAL);
+  return MakeNumber(env, uv_loop_fork(loop));
+}
+
 // exit(status): leaves at once, without running anybody's exit handlers.
 napi_value Exit(napi_env env, napi_callback_info info) {
   napi_value argv[1];
@@ -62,6 +70,7 @@ napi_value GetPid(napi_env env, napi_callback_info) {
 
 void ExportFork(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "fork", Fork);
+  Export(env, exports, "resetLoop", ResetLoop);
   Export(env, exports, "exit", Exit);
   Export(env, exports, "getpid", GetPid);
 }

@@ -87,6 +87,7 @@ function takeDescriptors(plan: ChildPlan): void {
     next = Math.max(next, fd + 1);
   }
   native.closeRange(next, MAX_FD);
+  must('cannot give the event loop new descriptors', proc.resetLoop());
 }
 
 function raiseDescriptorLimit(): void {

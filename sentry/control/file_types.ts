@@ -2,6 +2,9 @@
  * Wires into one kernel what lives in names but belongs to different parts of it: file system types
  * that can be mounted, devices, fifos.
  */
+import { installDevtmpfs } from '../fsimpl/dev/devtmpfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 
-export function installFileTypes(_kernel: Kernel): void {}
+export function installFileTypes(kernel: Kernel, totalMemoryBytes: number): void {
+  installDevtmpfs(kernel, totalMemoryBytes);
+}

@@ -9,10 +9,11 @@ import {
   type ProcessInfo,
   type Request,
 } from '../../spec/control/protocol.ts';
-import { EAGAIN } from '../../spec/linux/errno.ts';
+import { EINTR } from '../../spec/linux/errno.ts';
+import { F_SETFL, O_NONBLOCK } from '../../spec/linux/fcntl.ts';
 import { SIGNAL_MAX } from '../kernel/signal.ts';
 import { accept } from '../../native/socket.ts';
-import { close } from '../../native/fs.ts';
+import { close, fcntl } from '../../native/fs.ts';
 import { fstat } from '../../native/stat.ts';
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../spec/linux/socket.ts';
 import type { Container } from '../kernel/container.ts';
@@ -60,6 +61,7 @@ export class Sandbox {
     first.onClose.push(() => {
       if (this.rootId === null) this.stop(1);
     });
+    fcntl(config.listenerFd, F_SETFL, O_NONBLOCK);
     kernel.poller.add(config.listenerFd, () => this.acceptAll());
     this.acceptAll();
   }
@@ -76,7 +78,7 @@ export class Sandbox {
     for (;;) {
       const fd = accept(this.config.listenerFd, SOCK_CLOEXEC | SOCK_NONBLOCK);
       if (fd >= 0) this.connect(fd);
-      else if (fd === -EAGAIN || -fd !== 4) return;
+      else if (fd !== -EINTR) return;
     }
   }
 
