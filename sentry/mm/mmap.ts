@@ -131,7 +131,7 @@ function checkRequest(request: MmapRequest, length: number): number {
   if (request.length === 0) return -EINVAL;
   if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) && !isPageAligned(addr)) return -EINVAL;
   if (!isPageAligned(offset)) return -EINVAL;
-  if (offset + length > MAX_FILE_OFFSET) return -EOVERFLOW;
+  if (request.file !== null && offset + length > MAX_FILE_OFFSET) return -EOVERFLOW;
   if (flags & MAP_HUGETLB) return -ENOMEM;
   if (flags & MAP_GROWSDOWN && type !== MAP_PRIVATE) return -EINVAL;
   if ((prot & PROT_ALL & ~(request.maxProt ?? PROT_ALL)) !== 0) return -EACCES;
