@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/platform/platform.ts',
     'sentry/mm',
     'sentry/vfs',
+    'sentry/loader',
   ],
   'sentry/loader': [
     'spec',
@@ -36,7 +37,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/platform/platform.ts',
     'sentry/mm',
     'sentry/vfs',
-    'sentry/kernel',
   ],
   // Siblings never import each other: each folder of fsimpl/ and socket/ is a room of its own.
   // What has no name in any tree gets its inode from fsimpl/anon.
