@@ -3,29 +3,43 @@
  * syscalls` and docs/compatibility.md are made from it.
  */
 import type { SyscallEntry, SyscallFragment, SyscallTable } from '../kernel/syscall_table.ts';
+import { capabilitySyscalls } from './capability.ts';
 import { clockSyscalls } from './clock.ts';
 import { directorySyscalls } from './directory.ts';
 import { futexSyscalls } from './futex.ts';
+import { identitySyscalls } from './identity.ts';
 import { killSyscalls } from './kill.ts';
+import { limitSyscalls } from './limits.ts';
 import { mmapSyscalls } from './mmap.ts';
 import { openSyscalls } from './open.ts';
+import { prctlSyscalls } from './prctl.ts';
 import { processSyscalls } from './process.ts';
 import { readWriteSyscalls } from './read_write.ts';
+import { schedulingSyscalls } from './scheduling.ts';
+import { sessionSyscalls } from './session.ts';
 import { signalSyscalls } from './signal.ts';
 import { statSyscalls } from './stat.ts';
+import { systemSyscalls } from './system.ts';
 import { timerSyscalls } from './timer.ts';
 
 const FRAGMENTS: readonly SyscallFragment[] = [
+  capabilitySyscalls,
   clockSyscalls,
   directorySyscalls,
   futexSyscalls,
+  identitySyscalls,
   killSyscalls,
+  limitSyscalls,
   mmapSyscalls,
   openSyscalls,
+  prctlSyscalls,
   processSyscalls,
   readWriteSyscalls,
+  schedulingSyscalls,
+  sessionSyscalls,
   signalSyscalls,
   statSyscalls,
+  systemSyscalls,
   timerSyscalls,
 ];
 
