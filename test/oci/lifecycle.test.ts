@@ -32,9 +32,19 @@ function argvOf(args: readonly string[]): string[] {
   return [...FLAGS, PROGRAM, '--root', `${top}/root`, ...args];
 }
 
+/** Output goes to files: a pipe would stay open as long as the container that inherits it. */
 function runsc(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(NODE, argvOf(args), { cwd: `${top}/b` });
-  return { status, stdout: stdout.toString(), stderr: stderr.toString() };
+  const out = fs.openSync(`${top}/out`, 'w');
+  const err = fs.openSync(`${top}/err`, 'w');
+  const { status } = spawnSync(NODE, argvOf(args), {
+    cwd: `${top}/b`,
+    stdio: ['ignore', out, err],
+    timeout: 20_000,
+  });
+  fs.closeSync(out);
+  fs.closeSync(err);
+  const text = (name: string) => fs.readFileSync(`${top}/${name}`, 'utf8');
+  return { status, stdout: text('out'), stderr: text('err') };
 }
 
 function ok(...args: string[]): string {
