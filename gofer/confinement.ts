@@ -145,13 +145,3 @@ export function dropPrivileges(): string[] {
   if (error < 0) missing.push(`capabilities (errno ${-error})`);
   return missing;
 }
-
-/** Closes every descriptor above standard error that is not in `keep`. */
-export function closeAllBut(keep: readonly number[]): void {
-  let next = 3;
-  for (const fd of [...keep].filter((f) => f >= 3).sort((a, b) => a - b)) {
-    if (fd > next) fs.closeRange(next, fd - 1);
-    next = fd + 1;
-  }
-  fs.closeRange(next, 2 ** 32 - 1);
-}

@@ -5,9 +5,10 @@
 
 import * as nr from '../spec/linux/syscall_numbers.ts';
 import { cString, type Path, result, resultU64, setResult64 } from './bytes.ts';
-import { addressOf, syscall } from './index.ts';
+import { closeRange } from './fs.ts';
+import { addressOf, resetLoop, syscall } from './index.ts';
 
-export { clockNs, exit, fork, getpid, monotonicNs, resetLoop } from './index.ts';
+export { clockNs, exit, fork, getpid, monotonicNs } from './index.ts';
 
 export const setsid = (): number => syscall(nr.SYS_setsid);
 export const getppid = (): number => syscall(nr.SYS_getppid);
@@ -260,4 +261,19 @@ function terminated(text: Path): Uint8Array {
     bytes[i] = typeof text === 'string' ? text.charCodeAt(i) : (text[i] as number);
   }
   return bytes;
+}
+
+/**
+ * In a forked child: closes every descriptor above standard error that is not in `keep`, the event
+ * loop's too, which then gets new ones (V8 tells it of finished background work, and Node aborts
+ * when that fails). 0 or -errno.
+ */
+export function closeAllBut(keep: readonly number[]): number {
+  let next = 3;
+  for (const fd of keep.filter((f) => f >= 3).sort((a, b) => a - b)) {
+    if (fd > next) closeRange(next, fd - 1);
+    next = fd + 1;
+  }
+  closeRange(next, 0xffffffff);
+  return resetLoop();
 }

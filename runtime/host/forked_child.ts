@@ -28,7 +28,6 @@ const CLONE_FLAGS: Readonly<Record<NamespaceType, number>> = {
   time: clone.CLONE_NEWTIME,
 };
 
-const MAX_FD = 0xffffffff;
 /** Exit status of a child that runsc, not its program, made fail; its stderr says why. */
 const SETUP_FAILED = 128;
 
@@ -81,13 +80,7 @@ function takeDescriptors(plan: ChildPlan): void {
   native.dup3(nothing, 0, 0);
   native.dup3(nothing, 1, 0);
   if (plan.stderrFd !== 2) native.dup3(plan.stderrFd < 0 ? nothing : plan.stderrFd, 2, 0);
-  let next = 3;
-  for (const fd of keep.sort((a, b) => a - b)) {
-    if (fd > next) native.closeRange(next, fd - 1);
-    next = Math.max(next, fd + 1);
-  }
-  native.closeRange(next, MAX_FD);
-  must('cannot give the event loop new descriptors', proc.resetLoop());
+  must('cannot give the event loop new descriptors', proc.closeAllBut(keep));
 }
 
 function raiseDescriptorLimit(): void {
