@@ -4,16 +4,28 @@ import type { Context } from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
 import { isLazy, populate } from './mapping.ts';
 import { MemoryManager } from './memory_manager.ts';
+import { protectHost } from './mprotect.ts';
+import type { Pma } from './pma.ts';
 import { isShared, VM_DONTFORK, VM_LOCKED, VM_WIPEONFORK, type Vma } from './vma.ts';
 
 export function forkMemory(
   mm: MemoryManager,
   from: Context,
 ): { readonly mm: MemoryManager; readonly context: Context } | number {
+  const marked: Pma[] = [];
   for (const vma of mm.vmas.items) {
-    if (!isShared(vma) && (vma.flags & (VM_DONTFORK | VM_WIPEONFORK)) === 0) markShared(mm, vma);
+    if (isShared(vma) || (vma.flags & (VM_DONTFORK | VM_WIPEONFORK)) !== 0) continue;
+    markShared(mm, vma, marked);
   }
   mm.changed();
+  const protectedAll = mm.commit();
+  if (protectedAll < 0) {
+    // Still writable in the host, so it must not count as marked at the next fork.
+    for (const pma of marked) pma.cow = false;
+    for (const vma of mm.vmas.items) if (vma.prot !== PROT_NONE) protectHost(mm, vma);
+    mm.commit();
+    return protectedAll;
+  }
   // What was marked without a second owner becomes writable again at its next fault.
   const forked = mm.space.fork(from);
   if (typeof forked === 'number') return forked;
@@ -30,7 +42,7 @@ export function forkMemory(
 }
 
 /** Marks the private pages of `vma` copy-on-write, and takes writing away in runs. */
-function markShared(mm: MemoryManager, vma: Vma): void {
+function markShared(mm: MemoryManager, vma: Vma, marked: Pma[]): void {
   mm.pmas.splitAt(vma.start);
   mm.pmas.splitAt(vma.end);
   const { items } = mm.pmas;
@@ -42,6 +54,7 @@ function markShared(mm: MemoryManager, vma: Vma): void {
     if (pma.start >= vma.end) break;
     if (pma.cow) continue;
     pma.cow = true;
+    marked.push(pma);
     if (!writable) continue;
     if (pma.start !== runEnd) {
       if (runEnd > runStart) mm.space.protect(runStart, runEnd - runStart, vma.prot & ~PROT_WRITE);

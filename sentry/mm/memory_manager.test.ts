@@ -350,3 +350,22 @@ describe('buffers', () => {
     expect(mm.userVector(at, 3, true)).toBe(-EINVAL);
   });
 });
+
+describe('a host that refuses', () => {
+  test('keeps pages it may still map, and forgets marks of a failed fork', () => {
+    const host = new FakeHost(16 * MIB);
+    const mm = host.newManager();
+    const at = anon(mm, 4);
+    fakeSpace(mm).failure = -ENOMEM;
+    expect(mm.munmap(at, PAGE_SIZE)).toBe(-ENOMEM);
+    expect(host.memory.reservedBytes).toBe(4 * PAGE_SIZE);
+    fakeSpace(mm).failure = -ENOMEM;
+    expect(mm.fork(ANY)).toBe(-ENOMEM);
+    const child = forked(mm);
+    store(host, child, at + PAGE_SIZE, 1);
+    expect(load(host, mm, at + PAGE_SIZE)).toBe(0);
+    child.release();
+    mm.release();
+    expect(host.memory.reservedBytes).toBe(0);
+  });
+});

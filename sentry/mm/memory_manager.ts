@@ -55,6 +55,8 @@ export class MemoryManager extends UserMemory implements Mapper {
   readonly vmas: VmaMap;
   readonly pmas: PmaMap;
   readonly dropped = new DroppedPages();
+  /** Pages the host may still map because it refused a change: kept to the end. */
+  private readonly stuck = new DroppedPages();
   layout: MemoryLayout;
   /** Of the thread group that runs here. */
   limits: MemoryLimits;
@@ -127,6 +129,7 @@ export class MemoryManager extends UserMemory implements Mapper {
     this.pmas.clear();
     this.heapPages.drop(this.memory);
     this.dropped.release(this.memory);
+    this.stuck.release(this.memory);
     this.mappedBytes = 0;
     this.lockedBytes = 0;
     this.changed();
@@ -175,7 +178,9 @@ export class MemoryManager extends UserMemory implements Mapper {
   commit(): number {
     if (this.batchDepth > 0) return 0;
     const result = this.space.flush();
-    if (!this.dropped.empty) this.dropped.release(this.memory);
+    if (this.dropped.empty) return result;
+    if (result < 0) this.dropped.moveTo(this.stuck);
+    else this.dropped.release(this.memory);
     return result;
   }
 

@@ -71,7 +71,7 @@ function protectVma(mm: MemoryManager, vma: Vma, prot: number, wasLazy: boolean)
 }
 
 /** Queues one host change for each run of Pmas that are alike and without gaps. */
-function protectHost(mm: MemoryManager, vma: Vma): void {
+export function protectHost(mm: MemoryManager, vma: Vma): void {
   const { items } = mm.pmas;
   let runStart = vma.start;
   let runEnd = vma.start;

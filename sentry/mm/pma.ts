@@ -72,6 +72,12 @@ export class DroppedPages {
     return this.ranges.length === 0;
   }
 
+  /** Passes everything on to `other`. */
+  moveTo(other: DroppedPages): void {
+    for (const value of this.ranges) other.ranges.push(value);
+    this.ranges.length = 0;
+  }
+
   release(memory: MemoryFile): void {
     const ranges = this.ranges;
     for (let i = 0; i < ranges.length; i += 2) memory.release(ranges[i]!, ranges[i + 1]!);
