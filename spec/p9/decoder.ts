@@ -8,7 +8,57 @@ import { ATTR_SIZE, QID_SIZE } from './encoder.ts';
 import type { P9Attr, Qid } from './messages.ts';
 
 const NO_BYTES = new Uint8Array(0);
+const NO_QID: Qid = { type: 0, version: 0, path: 0 };
+const NO_ATTR = new DataView(new ArrayBuffer(ATTR_SIZE));
 const SLASH = 0x2f;
+
+function getU64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+}
+
+function getI64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getInt32(at + 4, true) * 2 ** 32;
+}
+
+/**
+ * A path above 2^53 is folded, not rounded: rounding would give the files of a server that counts in
+ * its upper bits one and the same identity.
+ */
+function getQid(view: DataView, at: number): Qid {
+  const high = view.getUint32(at + 9, true);
+  const folded = (high & 0x1fffff) ^ (Math.imul(high >>> 21, 0x9e3b) & 0x1fffff);
+  return {
+    type: view.getUint8(at),
+    version: view.getUint32(at + 1, true),
+    path: view.getUint32(at + 5, true) + folded * 2 ** 32,
+  };
+}
+
+/** The body of Rgetattr, at the offsets that Encoder.attr writes. */
+function getAttr(view: DataView, at: number): P9Attr {
+  return {
+    valid: getU64(view, at),
+    qid: getQid(view, at + 8),
+    mode: view.getUint32(at + 21, true),
+    uid: view.getUint32(at + 25, true),
+    gid: view.getUint32(at + 29, true),
+    nlink: getU64(view, at + 33),
+    rdev: getU64(view, at + 41),
+    size: getU64(view, at + 49),
+    blksize: getU64(view, at + 57),
+    blocks: getU64(view, at + 65),
+    atimeSec: getI64(view, at + 73),
+    atimeNsec: getU64(view, at + 81),
+    mtimeSec: getI64(view, at + 89),
+    mtimeNsec: getU64(view, at + 97),
+    ctimeSec: getI64(view, at + 105),
+    ctimeNsec: getU64(view, at + 113),
+    btimeSec: getI64(view, at + 121),
+    btimeNsec: getU64(view, at + 129),
+    gen: getU64(view, at + 137),
+    dataVersion: getU64(view, at + 145),
+  };
+}
 
 export class Decoder {
   readonly bytes: Uint8Array;
@@ -66,14 +116,12 @@ export class Decoder {
 
   u64(): number {
     const at = this.take(8);
-    if (at < 0) return 0;
-    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 2 ** 32;
+    return at < 0 ? 0 : getU64(this.view, at);
   }
 
   i64(): number {
     const at = this.take(8);
-    if (at < 0) return 0;
-    return this.view.getUint32(at, true) + this.view.getInt32(at + 4, true) * 2 ** 32;
+    return at < 0 ? 0 : getI64(this.view, at);
   }
 
   /** A byte string of at most `max` bytes without NUL and, where `slash` is false, without '/'. */
@@ -105,17 +153,9 @@ export class Decoder {
     return this.string(MAX_NAME_LENGTH, true);
   }
 
-  /**
-   * A path above 2^53 is folded, not rounded: rounding would give the files of a server that counts
-   * in its upper bits one and the same identity.
-   */
   qid(): Qid {
-    const type = this.u8();
-    const version = this.u32();
-    const low = this.u32();
-    const high = this.u32();
-    const folded = (high & 0x1fffff) ^ (Math.imul(high >>> 21, 0x9e3b) & 0x1fffff);
-    return { type, version, path: low + folded * 2 ** 32 };
+    const at = this.take(QID_SIZE);
+    return at < 0 ? NO_QID : getQid(this.view, at);
   }
 
   names(): string[] {
@@ -140,28 +180,8 @@ export class Decoder {
   }
 
   attr(): P9Attr {
-    return {
-      valid: this.u64(),
-      qid: this.qid(),
-      mode: this.u32(),
-      uid: this.u32(),
-      gid: this.u32(),
-      nlink: this.u64(),
-      rdev: this.u64(),
-      size: this.u64(),
-      blksize: this.u64(),
-      blocks: this.u64(),
-      atimeSec: this.i64(),
-      atimeNsec: this.u64(),
-      mtimeSec: this.i64(),
-      mtimeNsec: this.u64(),
-      ctimeSec: this.i64(),
-      ctimeNsec: this.u64(),
-      btimeSec: this.i64(),
-      btimeNsec: this.u64(),
-      gen: this.u64(),
-      dataVersion: this.u64(),
-    };
+    const at = this.take(ATTR_SIZE);
+    return getAttr(at < 0 ? NO_ATTR : this.view, Math.max(at, 0));
   }
 
   /** A view of the message: copy it before the buffer is reused. */

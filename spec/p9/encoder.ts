@@ -9,6 +9,11 @@ export const QID_SIZE = 13;
 /** valid[8] qid[13] mode[4] uid[4] gid[4] and fifteen u64. */
 export const ATTR_SIZE = 8 + QID_SIZE + 4 + 4 + 4 + 15 * 8;
 
+function put64(view: DataView, at: number, v: number): void {
+  view.setUint32(at, v >= 0 && v < 2 ** 32 ? v : v % 2 ** 32, true);
+  view.setUint32(at + 4, v >= 0 && v < 2 ** 32 ? 0 : Math.floor(v / 2 ** 32), true);
+}
+
 export class Encoder {
   readonly bytes: Uint8Array;
   private readonly view: DataView;
@@ -63,9 +68,7 @@ export class Encoder {
   /** Takes safe integers; negative ones are stored in two's complement (i64 is the same). */
   u64(v: number): void {
     const at = this.take(8);
-    if (at < 0) return;
-    this.view.setUint32(at, v % 2 ** 32, true);
-    this.view.setUint32(at + 4, Math.floor(v / 2 ** 32), true);
+    if (at >= 0) put64(this.view, at, v);
   }
 
   /** Overwrites a u32 written earlier. */
@@ -111,31 +114,33 @@ export class Encoder {
     for (const q of list) this.qid(q);
   }
 
+  /** Written field by field at fixed offsets: listings consist of little else. */
   attr(a: P9Attr): void {
-    if (this.room < ATTR_SIZE) {
-      this.ok = false;
-      return;
-    }
-    this.u64(a.valid);
-    this.qid(a.qid);
-    this.u32(a.mode);
-    this.u32(a.uid);
-    this.u32(a.gid);
-    this.u64(a.nlink);
-    this.u64(a.rdev);
-    this.u64(a.size);
-    this.u64(a.blksize);
-    this.u64(a.blocks);
-    this.u64(a.atimeSec);
-    this.u64(a.atimeNsec);
-    this.u64(a.mtimeSec);
-    this.u64(a.mtimeNsec);
-    this.u64(a.ctimeSec);
-    this.u64(a.ctimeNsec);
-    this.u64(a.btimeSec);
-    this.u64(a.btimeNsec);
-    this.u64(a.gen);
-    this.u64(a.dataVersion);
+    const at = this.take(ATTR_SIZE);
+    if (at < 0) return;
+    const { view } = this;
+    put64(view, at, a.valid);
+    view.setUint8(at + 8, a.qid.type);
+    view.setUint32(at + 9, a.qid.version, true);
+    put64(view, at + 13, a.qid.path);
+    view.setUint32(at + 21, a.mode, true);
+    view.setUint32(at + 25, a.uid, true);
+    view.setUint32(at + 29, a.gid, true);
+    put64(view, at + 33, a.nlink);
+    put64(view, at + 41, a.rdev);
+    put64(view, at + 49, a.size);
+    put64(view, at + 57, a.blksize);
+    put64(view, at + 65, a.blocks);
+    put64(view, at + 73, a.atimeSec);
+    put64(view, at + 81, a.atimeNsec);
+    put64(view, at + 89, a.mtimeSec);
+    put64(view, at + 97, a.mtimeNsec);
+    put64(view, at + 105, a.ctimeSec);
+    put64(view, at + 113, a.ctimeNsec);
+    put64(view, at + 121, a.btimeSec);
+    put64(view, at + 129, a.btimeNsec);
+    put64(view, at + 137, a.gen);
+    put64(view, at + 145, a.dataVersion);
   }
 
   attrs(list: readonly P9Attr[]): void {

@@ -13,8 +13,8 @@ import { S_IFLNK, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import { type DirentPlus, decodeDirents, decodeDirentsPlus } from '../../../spec/p9/dirent.ts';
 import type { Fields, P9Attr } from '../../../spec/p9/messages.ts';
-import { Channel } from './channel.ts';
-import { Session } from './session.ts';
+import { Channel, type Ticket } from './channel.ts';
+import { Session, type Walked } from './session.ts';
 
 const DT_SHIFT = 12;
 /** The most entries of one directory that are listed; more are a hostile server's. */
@@ -196,9 +196,38 @@ export class Client extends Session {
   /** All entries of directory `fid` but "." and "..", with attributes. */
   readdirPlus(fid: number): DirentPlus[] | number {
     if (!this.extended) return this.readdirPlain(fid);
+    return this.listed(fid, this.askListing(fid, 0));
+  }
+
+  /** Walks to `name` and lists it, in one exchange. The walk may succeed and the listing not. */
+  walkAndList(
+    from: number,
+    name: string,
+  ): { readonly walked: Walked; readonly entries: DirentPlus[] | number } | number {
+    if (!this.extended) {
+      const walked = this.walkGetattr(from, [name]);
+      if (typeof walked === 'number') return walked;
+      return { walked, entries: walked.fid < 0 ? walked.error : this.readdirPlain(walked.fid) };
+    }
+    const newfid = this.newFid();
+    const names = [name];
+    const walk = this.channel.queue('Twalkgetattr', { fid: from, newfid, names });
+    const list = this.askListing(newfid, 0);
+    const walked = this.walked(walk, newfid, names);
+    if (typeof walked !== 'number') return { walked, entries: this.listed(newfid, list) };
+    this.channel.receive(list);
+    return walked;
+  }
+
+  private askListing(fid: number, offset: number): Ticket<'Treaddirplus'> {
+    return this.channel.queue('Treaddirplus', { fid, offset, count: this.maxData });
+  }
+
+  /** Collects a listing whose first part was asked for. */
+  private listed(fid: number, first: Ticket<'Treaddirplus'>): DirentPlus[] | number {
     const entries: DirentPlus[] = [];
-    for (let offset = 0; ; ) {
-      const r = this.channel.call('Treaddirplus', { fid, offset, count: this.maxData });
+    for (let offset = 0, ticket = first; ; ticket = this.askListing(fid, offset)) {
+      const r = this.channel.receive(ticket);
       if (typeof r === 'number') return r;
       const some = decodeDirentsPlus(r.data);
       if (some === null || entries.length + some.length > MAX_ENTRIES) return this.broken();

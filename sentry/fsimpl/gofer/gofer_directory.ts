@@ -8,6 +8,7 @@ import { EINVAL, ENOENT } from '../../../spec/linux/errno.ts';
 import { RENAME_EXCHANGE } from '../../../spec/linux/fcntl.ts';
 import { S_IFMT } from '../../../spec/linux/stat.ts';
 import { P9_RDWR } from '../../../spec/p9/constants.ts';
+import type { DirentPlus } from '../../../spec/p9/dirent.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { Inode, NewInode } from '../../vfs/inode.ts';
@@ -21,6 +22,7 @@ const LOOKUPS_BEFORE_LISTING = 3;
 /** Directories whose own size is larger are not fetched for the sake of lookups. */
 const MAX_LISTING_BYTES = 2 * 1024 * 1024;
 const TYPE_SHIFT = 12;
+const DT_DIR = 4;
 
 /** A name known in an exclusive tree. `attr` null: it is there, but its attributes changed. */
 interface Child {
@@ -62,7 +64,8 @@ export class GoferDirectory extends GoferInode {
     if (child === undefined) return undefined;
     if (child.attr === null) return this.walk(name);
     // Under another name the file may have changed meanwhile.
-    if (child.attr.nlink > 1 && !this.fs.isLive(child.ino)) return this.walk(name);
+    const linked = child.attr.nlink > 1 && child.type !== DT_DIR;
+    if (linked && !this.fs.isLive(child.ino)) return this.walk(name);
     return this.fs.inodeOf(child.attr, this, name, false);
   }
 
@@ -70,7 +73,7 @@ export class GoferDirectory extends GoferInode {
   private walk(name: string): GoferInode | number {
     const fid = this.fid();
     if (fid < 0) return fid;
-    const w = this.fs.client.walkGetattr(fid, [name]);
+    const w = this.fs.walk(this, fid, name);
     if (typeof w === 'number') return w;
     if (w.error < 0) return w.error;
     return this.found(name, w.attrs[0]!, w.fid);
@@ -88,7 +91,7 @@ export class GoferDirectory extends GoferInode {
   stillHas(name: string, inode: GoferInode): boolean {
     const fid = this.fid();
     if (fid < 0) return false;
-    const w = this.fs.client.walkGetattr(fid, [name]);
+    const w = this.fs.walk(this, fid, name);
     if (typeof w === 'number' || w.error < 0) return false;
     const attr = w.attrs[0]!;
     const same = attr.qid.path === inode.ino && (attr.mode & S_IFMT) === inode.type;
@@ -114,18 +117,28 @@ export class GoferDirectory extends GoferInode {
       for (const [name, { ino, type }] of this.children) entries.push({ name, ino, type });
       return entries;
     }
-    const fid = this.fid();
-    if (fid < 0) return fid;
-    const listed = this.fs.client.readdirPlus(fid);
+    const listed = this.ask();
     if (typeof listed === 'number') return listed;
     return listed.map(({ name, type, attr }) => ({ name, type, ino: attr.qid.path }));
   }
 
+  /** All entries, from the gofer; on the way gets the fid if there is none. */
+  private ask(): DirentPlus[] | number {
+    const from = this.hasFid || this.parent === null ? -1 : this.parent.fid();
+    if (from >= 0) {
+      const r = this.fs.client.walkAndList(from, this.name);
+      if (typeof r !== 'number' && r.walked.fid >= 0) {
+        const fid = this.arrived(r.walked);
+        return fid < 0 ? fid : r.entries;
+      }
+    }
+    const fid = this.fid();
+    return fid < 0 ? fid : this.fs.client.readdirPlus(fid);
+  }
+
   /** Fetches all names with their attributes: 0 or -errno. */
   private list(): number {
-    const fid = this.fid();
-    if (fid < 0) return fid;
-    const listed = this.fs.client.readdirPlus(fid);
+    const listed = this.ask();
     if (typeof listed === 'number') return listed;
     const before = this.children;
     this.children = new Map();

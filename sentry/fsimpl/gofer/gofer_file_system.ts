@@ -6,7 +6,7 @@
  * again whenever a name is looked up or attributes are read.
  */
 
-import { EIO } from '../../../spec/linux/errno.ts';
+import { EIO, EMFILE } from '../../../spec/linux/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -17,6 +17,7 @@ import { GoferDirectory } from './gofer_directory.ts';
 import { GoferInode } from './gofer_inode.ts';
 import { GoferRegular } from './gofer_regular.ts';
 import { IdlePool } from './host_files.ts';
+import type { Walked } from './session.ts';
 
 /** Inodes that hold a fid; the others walk again when they need one. */
 const MAX_HELD_FIDS = 8192;
@@ -108,6 +109,14 @@ export class GoferFileSystem extends FileSystem {
     if (this.inodes.get(inode.ino) === inode) this.inodes.delete(inode.ino);
   }
 
+  /** Walks from the fid of `directory`; makes room once when the gofer has no fids left. */
+  walk(directory: GoferInode, from: number, name: string): Walked | number {
+    const w = this.client.walkGetattr(from, [name]);
+    if ((typeof w === 'number' ? w : w.error) !== -EMFILE) return w;
+    this.dropFids(this.fidHolders.size / 2 + 1, directory);
+    return this.client.walkGetattr(from, [name]);
+  }
+
   /** Bounds the fids held: those got longest ago go first. The root keeps its own. */
   holdsFid(inode: GoferInode): void {
     if (inode === this.root) return;
@@ -126,11 +135,6 @@ export class GoferFileSystem extends FileSystem {
       if (left-- <= 0) return;
       if (holder !== keep) holder.dropFid();
     }
-  }
-
-  /** How many fids are held beside the root's. */
-  get heldFids(): number {
-    return this.fidHolders.size;
   }
 
   /** `dir` now holds a list of `count` names; others forget theirs when there are too many. */

@@ -3,7 +3,7 @@
  * attributes. Symlinks, fifos, sockets and device nodes are nothing more than this.
  */
 
-import { EACCES, EINVAL, EMFILE, ENODATA, ESTALE } from '../../../spec/linux/errno.ts';
+import { EACCES, EINVAL, ENODATA, ESTALE } from '../../../spec/linux/errno.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import { notifyGone } from '../../vfs/fsnotify.ts';
@@ -16,6 +16,7 @@ import type { Opened } from './client.ts';
 import type { GoferDirectory } from './gofer_directory.ts';
 import type { GoferFileSystem } from './gofer_file_system.ts';
 import { discard } from './host_files.ts';
+import type { Walked } from './session.ts';
 
 /**
  * In a shared tree, attributes that came with a lookup serve the question for attributes that
@@ -84,20 +85,23 @@ export class GoferInode extends Inode {
     if (this.parent === null || depth > TOO_FAR) return -ESTALE;
     const from = this.parent.fid(depth + 1);
     if (from < 0) return from;
-    let w = this.fs.client.walkGetattr(from, [this.name]);
-    if ((typeof w === 'number' ? w : w.error) === -EMFILE) {
-      this.fs.dropFids(this.fs.heldFids / 2 + 1, this.parent);
-      w = this.fs.client.walkGetattr(from, [this.name]);
-    }
-    if (typeof w === 'number') return w;
+    const w = this.fs.walk(this.parent, from, this.name);
+    return typeof w === 'number' ? w : this.arrived(w);
+  }
+
+  /** A walk to where this file was last seen: its fid if it is still there, or -errno. */
+  protected arrived(w: Walked): number {
     if (w.error < 0) return w.error;
-    const attr = w.attrs[0]!;
-    if (attr.qid.path !== this.ino) {
+    if (w.attrs[0]!.qid.path !== this.ino) {
       this.fs.client.clunk(w.fid);
       return -ESTALE;
     }
     this.adoptFid(w.fid);
     return w.fid;
+  }
+
+  protected get hasFid(): boolean {
+    return this.fidNumber >= 0;
   }
 
   dropFid(): void {

@@ -13,7 +13,6 @@ import {
   O_RDONLY,
 } from '../../../spec/linux/fcntl.ts';
 import { PAGE_SIZE } from '../../../spec/linux/mman.ts';
-import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
 import { type Extent, type Mappable, type Mapper, MappingSet } from '../../mm/mappable.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
@@ -22,9 +21,7 @@ import type { OpenFile } from '../../vfs/open_file.ts';
 import type { SetAttr, Stat } from '../../vfs/stat.ts';
 import { refreshed, statOf } from './attributes.ts';
 import type { Opened } from './client.ts';
-import type { GoferDirectory } from './gofer_directory.ts';
 import { GoferFile } from './gofer_file.ts';
-import type { GoferFileSystem } from './gofer_file_system.ts';
 import { GoferInode } from './gofer_inode.ts';
 import { HostFiles } from './host_files.ts';
 
@@ -47,22 +44,23 @@ function moveMany(
 }
 
 export class GoferRegular extends GoferInode implements Mappable {
-  private readonly files: HostFiles;
-  private readonly mappings = new MappingSet();
+  /** Made when it is first opened or mapped: most files of a tree never are. */
+  private opened: HostFiles | null = null;
+  private mappings: MappingSet | null = null;
   private openedAt: Path | null = null;
 
-  constructor(fs: GoferFileSystem, attr: P9Attr, parent: GoferDirectory | null, name: string) {
-    super(fs, attr, parent, name);
-    this.files = new HostFiles(fs.client, fs.idle);
+  private get files(): HostFiles {
+    this.opened ??= new HostFiles(this.fs.client, this.fs.idle);
+    return this.opened;
   }
 
   protected override get inUse(): boolean {
-    return this.files.used;
+    return this.opened?.used ?? false;
   }
 
   override forget(): void {
     if (this.inUse) return;
-    this.files.close();
+    this.opened?.close();
     super.forget();
   }
 
@@ -88,11 +86,11 @@ export class GoferRegular extends GoferInode implements Mappable {
 
   protected override get fresh(): boolean {
     // Who holds it writable may change it at any time, by mmap(2) too.
-    return super.fresh && (this.files.writable === null || !this.files.used);
+    return super.fresh && (!this.inUse || this.files.writable === null);
   }
 
   protected override refresh(): number {
-    const fd = this.files.readable?.hostFd ?? -1;
+    const fd = this.opened?.readable?.hostFd ?? -1;
     if (fd < 0) return super.refresh();
     const s = fstat(fd);
     if (typeof s === 'number') return s;
@@ -126,7 +124,7 @@ export class GoferRegular extends GoferInode implements Mappable {
 
   /** The file ends at `size` now: mappings lose the pages behind. */
   private cut(size: number): void {
-    if (this.mappings.empty) return;
+    if (this.mappings === null || this.mappings.empty) return;
     this.mappings.invalidate(this, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE, Infinity, true);
   }
 
@@ -261,11 +259,12 @@ export class GoferRegular extends GoferInode implements Mappable {
 
   addMapping(mapper: Mapper): void {
     // Mapping needs an open file, so this opens nothing: it keeps what is open.
+    this.mappings ??= new MappingSet();
     if (this.mappings.add(mapper)) this.files.acquire(false, () => -EIO);
   }
 
   removeMapping(mapper: Mapper): void {
-    if (this.mappings.remove(mapper)) this.closed();
+    if (this.mappings?.remove(mapper)) this.closed();
   }
 
   syncRange(): number {

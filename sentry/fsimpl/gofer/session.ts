@@ -4,7 +4,7 @@
 import { EINVAL, EIO, ENOENT } from '../../../spec/linux/errno.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
-import { type Channel, MAX_POSTED } from './channel.ts';
+import { type Channel, MAX_POSTED, type Ticket } from './channel.ts';
 
 export interface Walked {
   /** The fid of the last component, or -1 when the walk stopped early. */
@@ -78,7 +78,17 @@ export class Session {
     if (names.length > p9.MAX_WALK_ELEMENTS) return -EINVAL;
     if (!this.extended) return this.walkPlain(from, names);
     const newfid = this.newFid();
-    const r = this.channel.call('Twalkgetattr', { fid: from, newfid, names });
+    const ticket = this.channel.queue('Twalkgetattr', { fid: from, newfid, names });
+    return this.walked(ticket, newfid, names);
+  }
+
+  /** The outcome of a Twalkgetattr. */
+  protected walked(
+    ticket: Ticket<'Twalkgetattr'>,
+    newfid: number,
+    names: readonly string[],
+  ): Walked | number {
+    const r = this.channel.receive(ticket);
     if (typeof r === 'number') {
       this.unusedFid(newfid);
       return r;
