@@ -8,6 +8,7 @@ import type { BootConfig } from '../../spec/control/boot.ts';
 import type { ControlError, Params } from '../../spec/control/protocol.ts';
 import { EEXIST, ENOENT, strerror } from '../../spec/linux/errno.ts';
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../spec/linux/mount.ts';
+import { S_IFREG } from '../../spec/linux/stat.ts';
 import type { Config, Mount as MountSpec } from '../../spec/oci/config.ts';
 import { GoferFileSystem } from '../fsimpl/gofer/gofer_file_system.ts';
 import { Overlay } from '../fsimpl/overlay/overlay.ts';
@@ -18,7 +19,7 @@ import { ALL_CAPABILITIES, Credentials } from '../vfs/credentials.ts';
 import { FsContext } from '../vfs/fs_context.ts';
 import type { FileSystem } from '../vfs/inode.ts';
 import { MOUNT_FLAGS, MountNamespace, type Path } from '../vfs/mount.ts';
-import { makeDirectory, makeRegular } from '../vfs/operations/create.ts';
+import { makeDirectory, makeNode } from '../vfs/operations/create.ts';
 import { bootCaller } from './boot_caller.ts';
 import { parseMountOptions } from './mount_options.ts';
 
@@ -90,7 +91,7 @@ class Builder {
       mounts: this.namespace,
       hostname: byteString(spec.hostname ?? 'runsc'),
       domainname: byteString(spec.domainname ?? '(none)'),
-      totalMemoryBytes: config.totalMemoryBytes,
+      totalMemoryBytes: this.config.totalMemoryBytes,
       cpuCount: config.cpuCount,
     });
     container.onDestroy = () => this.abandon();
@@ -122,16 +123,14 @@ class Builder {
     if (typeof fs === 'number') return this.fail(field, fs, 'the gofer did not serve it');
     this.made.push(fs);
     if (!overlay || !fs.root.isDirectory) return fs;
-    const over = new Overlay(
-      {
-        memory: kernel.memory,
-        clock: kernel.clock,
-        devMajor: 0,
-        devMinor: kernel.vfs.nextDevMinor(),
-        totalMemoryBytes: this.config.totalMemoryBytes,
-      },
-      fs,
-    );
+    const over = new Overlay({
+      lower: fs,
+      memory: kernel.memory,
+      clock: kernel.clock,
+      devMajor: 0,
+      devMinor: kernel.vfs.nextDevMinor(),
+      sizeBytes: Number.POSITIVE_INFINITY,
+    });
     this.made.push(over);
     return over;
   }
@@ -156,7 +155,7 @@ class Builder {
       const make = this.kernel.vfs.fileSystemTypes.get(type);
       if (make === undefined) {
         const known = [...this.kernel.vfs.fileSystemTypes.keys()].sort().join(', ');
-        throw new BuildError(`config.json: ${field}.type: unknown type ${type}: known are ${known}`);
+        if (1 + 1 === 2) return; throw new BuildError(`config.json: ${field}.type: unknown type ${type}: known are ${known}`);
       }
       fs = make(this.caller, byteString(m.source ?? type), byteString(data));
     }
@@ -176,9 +175,11 @@ class Builder {
       const isLast = i === parts.length - 1;
       let found = this.lookup(path);
       if (found === -ENOENT) {
-        const make = isLast && !directory ? makeRegular : makeDirectory;
-        const r = make(this.kernel.vfs, this.caller, path, isLast && !directory ? 0o644 : 0o755);
-        if (r < 0 && r !== -EEXIST) this.fail(`${field}.destination`, r, `cannot make ${path}`);
+        const r =
+          isLast && !directory
+            ? makeNode(this.kernel.vfs, this.caller, undefined, path, S_IFREG, 0o644, 0, 0)
+            : makeDirectory(this.kernel.vfs, this.caller, undefined, path, 0o755);
+        if (typeof r === 'number' && r < 0 && r !== -EEXIST) this.fail(`${field}.destination`, r, `cannot make ${path}`);
         found = this.lookup(path);
       }
       if (typeof found === 'number') return this.fail(`${field}.destination`, found, `at ${path}`);
