@@ -31,6 +31,9 @@ export function startGofer(mode: string, sources: readonly string[]): Gofer {
   return { child, fds: pairs.map((p) => p[0]), ended };
 }
 
+/** An empty directory that goes away with this process. */
 export function temporaryTree(): string {
-  return nodeFs.mkdtempSync(path.join(os.tmpdir(), 'runsc-gofer-'));
+  const tree = nodeFs.mkdtempSync(path.join(os.tmpdir(), 'runsc-gofer-'));
+  process.on('exit', () => nodeFs.rmSync(tree, { recursive: true, force: true }));
+  return tree;
 }
