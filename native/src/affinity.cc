@@ -2,8 +2,9 @@
 //
 // Tracer and tracee alternate strictly, so on one processor a stop costs a context switch, while
 // on two it costs waking an idle one: 7 against 90 µs where this was measured. Threads therefore
-// start out pinned to the tracer's processor. One that runs on for a while without a stop is
-// computing, and is let go; after a few short runs it is fetched back.
+// start out pinned to the tracer's processor. One that runs on without a stop is computing: it is
+// let go at once when others want to run too, and a little later even when it is alone. After a
+// few short runs it is fetched back.
 
 #include <errno.h>
 #include <sched.h>
@@ -16,9 +17,9 @@
 namespace runsc {
 namespace {
 
-constexpr double kComputingNs = 2e6;  // a run longer than this is computing
-constexpr double kShortRunNs = 200e3;
-constexpr uint32_t kShortRuns = 4;  // this many in a row and a thread is fetched back
+constexpr double kComputingNs = 2e6;   // still running after this: let go
+constexpr double kShortRunNs = 300e3;  // a run longer than this gains by a processor of its own
+constexpr uint32_t kShortRuns = 3;     // this many in a row and a thread is fetched back
 constexpr double kTickNs = 5e6;
 
 cpu_set_t allowed;
@@ -60,6 +61,8 @@ void AffinityBeforeResume(int slot, double now_ns) {
   tracee.resumed_at_ns = now_ns;
   if (tracee.short_runs >= kShortRuns) {
     AffinityFetch(tracer.records[slot].tid, &tracee.pinned_cpu);
+  } else if (tracee.pinned_cpu >= 0 && !tracer.running.empty()) {
+    Unpin(slot);
   }
 }
 
@@ -67,11 +70,7 @@ void AffinityAfterStop(int slot, double now_ns) {
   Tracee& tracee = tracer.tracees[slot];
   double ran_ns = now_ns - tracee.resumed_at_ns;
   tracee.run_ns += ran_ns;
-  if (ran_ns < kShortRunNs) {
-    tracee.short_runs++;
-  } else if (tracee.pinned_cpu < 0 || ran_ns > kComputingNs) {
-    tracee.short_runs = 0;
-  }
+  tracee.short_runs = ran_ns < kShortRunNs ? tracee.short_runs + 1 : 0;
 }
 
 double AffinityTickAt(double now_ns) {

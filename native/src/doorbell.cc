@@ -69,7 +69,8 @@ double timer_at_ns = kNever;
 // 1 while the thread watches the descriptors, 0 once they rang and until the bell is armed again.
 std::atomic<uint32_t> armed{0};
 
-int WakeSignal() { return SIGRTMAX - 2; }
+// Not a real-time signal: those are refused once the user has too many queued.
+constexpr int kWakeSignal = SIGURG;
 
 void OnWake(int, siginfo_t*, void* context) {
   auto& rip = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
@@ -94,7 +95,7 @@ void* Watch(void*) {
       armed.store(0);
       runsc_bell.fetch_or(kFd);
     }
-    syscall(SYS_tgkill, kernel_pid, kernel_tid, WakeSignal());
+    syscall(SYS_tgkill, kernel_pid, kernel_tid, kWakeSignal);
   }
   return nullptr;
 }
@@ -144,7 +145,7 @@ int DoorbellStart() {
   struct sigaction wake {};
   wake.sa_sigaction = OnWake;
   wake.sa_flags = SA_SIGINFO | SA_RESTART;
-  if (sigaction(WakeSignal(), &wake, nullptr) < 0) return -errno;
+  if (sigaction(kWakeSignal, &wake, nullptr) < 0) return -errno;
   // Dead children are heard of while sleeping for descriptors only, where ppoll opens the mask.
   struct sigaction child {};
   child.sa_handler = OnChild;

@@ -292,18 +292,15 @@ int TracerStart() {
   void* memory = mmap(nullptr, kSharedBytes + tracees_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return -errno;
-  pid_t pid = CreateTemplate(&tracer.ops);
-  if (pid < 0) {
-    munmap(memory, kSharedBytes + tracees_bytes);
-    return pid;
-  }
-  tracer.template_pid = pid;
   tracer.header = static_cast<Header*>(memory);
   tracer.records = reinterpret_cast<Record*>(tracer.header + 1);
-  tracer.tracees =
-      reinterpret_cast<Tracee*>(static_cast<char*>(memory) + kSharedBytes);
+  tracer.tracees = reinterpret_cast<Tracee*>(static_cast<char*>(memory) + kSharedBytes);
+  // The doorbell's thread first: it must not inherit the one processor that the copies shall.
+  if (int error = DoorbellStart(); error < 0) return error;
   AffinityStart();
-  return DoorbellStart();
+  AffinityFetch(0, &tracer.template_cpu);
+  tracer.template_pid = CreateTemplate(&tracer.ops);
+  return std::min(tracer.template_pid, 0);
 }
 
 }  // namespace runsc

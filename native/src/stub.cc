@@ -19,10 +19,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstring>
+#include <iterator>
 
 // The code that is copied into the stub page (position-independent, general registers only), and a
-// lone "syscall" in our own text, through which the template is taken apart.
+// lone "syscall" in our own text, through which the template is taken apart. runsc_clone(flags) is
+// clone(2) whose child waits for ever without using a stack, for it has none.
 asm(R"(
   .pushsection .text
 runsc_stub_begin:
@@ -53,11 +57,29 @@ runsc_stub_end:
 runsc_gadget:
   syscall
   int3
+
+  .type runsc_clone, @function
+runsc_clone:
+  xor %esi, %esi
+  xor %edx, %edx
+  xor %r10d, %r10d
+  xor %r8d, %r8d
+  mov $56, %eax
+  syscall
+  test %rax, %rax
+  jz 2f
+  ret
+2:
+  mov $34, %eax
+  syscall
+  jmp 2b
+  .size runsc_clone, . - runsc_clone
   .popsection
 )");
 
 extern "C" const char runsc_stub_begin[], runsc_stub_loop[], runsc_stub_loop_end[],
     runsc_stub_exit[], runsc_stub_end[], runsc_gadget[];
+extern "C" long runsc_clone(uint64_t flags);
 
 namespace runsc {
 
@@ -143,12 +165,38 @@ int MakeOpsFile(Op** ops) {
   return fd;
 }
 
-// A copy of this process that does nothing but wait. It never returns from here in the child, so
-// V8's memory, which the child lacks, is not touched.
+// What the copy needs of this process: the code it runs, the constants it passes, and the thread's
+// own block, where the host's scheduler writes (rseq) until the copy is cloned once more.
+bool CopyNeeds(uint64_t start, uint64_t end) {
+  const void* needed[] = {runsc_gadget, reinterpret_cast<const void*>(runsc_clone),
+                          &kStubSignalMask, kStubName, __builtin_thread_pointer()};
+  return std::any_of(std::begin(needed), std::end(needed), [&](const void* pointer) {
+    auto at = reinterpret_cast<uint64_t>(pointer);
+    return at >= start && at < end;
+  });
+}
+
+// Leaves everything else out of the copy: there is less to copy and to unmap again, and nothing of
+// the Sentry is ever in there. Without /proc the copy is merely larger, until it is unmapped.
+void HideMappings() {
+  FILE* maps = fopen("/proc/self/maps", "re");
+  if (maps == nullptr) return;
+  char line[512];
+  while (fgets(line, sizeof line, maps) != nullptr) {
+    unsigned long start = 0;
+    unsigned long end = 0;
+    if (sscanf(line, "%lx-%lx", &start, &end) != 2 || CopyNeeds(start, end)) continue;
+    // The vDSO's pages could not be unmarked for a later fork.
+    if (strstr(line, "[v") != nullptr) continue;
+    madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTFORK);
+  }
+  fclose(maps);
+}
+
+// A copy of this process that does nothing but wait.
 pid_t CloneSelf() {
-  long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
-  if (pid != 0) return static_cast<pid_t>(pid < 0 ? -errno : pid);
-  for (;;) asm volatile("syscall" : : "a"(SYS_pause) : "rcx", "r11", "memory");
+  HideMappings();
+  return static_cast<pid_t>(runsc_clone(CLONE_FILES | SIGCHLD));
 }
 
 // Turns the copy into a process of its own session with the stub mapped, and clones it once more:

@@ -370,7 +370,9 @@ const scenarios: Record<string, () => void> = {
       exit(0);
     }
     const into = new Uint8Array(8);
+    const limit = monotonicNs() + 10e9;
     for (let i = 0; i < 20; ) {
+      assert(monotonicNs() < limit, `only ${i} of 20 came`);
       // Half of them while an application thread runs, half while none does.
       if (i === 10) context.resume();
       const before = events;
