@@ -6,12 +6,15 @@ import type { SyscallEntry, SyscallFragment, SyscallTable } from '../kernel/sysc
 import { capabilitySyscalls } from './capability.ts';
 import { clockSyscalls } from './clock.ts';
 import { directorySyscalls } from './directory.ts';
+import { fcntlSyscalls } from './fcntl.ts';
+import { fileAttributeSyscalls } from './file_attributes.ts';
 import { futexSyscalls } from './futex.ts';
 import { identitySyscalls } from './identity.ts';
 import { killSyscalls } from './kill.ts';
 import { limitSyscalls } from './limits.ts';
 import { mmapSyscalls } from './mmap.ts';
 import { openSyscalls } from './open.ts';
+import { pipeSyscalls } from './pipe.ts';
 import { prctlSyscalls } from './prctl.ts';
 import { processSyscalls } from './process.ts';
 import { readWriteSyscalls } from './read_write.ts';
@@ -21,17 +24,21 @@ import { signalSyscalls } from './signal.ts';
 import { statSyscalls } from './stat.ts';
 import { systemSyscalls } from './system.ts';
 import { timerSyscalls } from './timer.ts';
+import { xattrSyscalls } from './xattr.ts';
 
 const FRAGMENTS: readonly SyscallFragment[] = [
   capabilitySyscalls,
   clockSyscalls,
   directorySyscalls,
+  fcntlSyscalls,
+  fileAttributeSyscalls,
   futexSyscalls,
   identitySyscalls,
   killSyscalls,
   limitSyscalls,
   mmapSyscalls,
   openSyscalls,
+  pipeSyscalls,
   prctlSyscalls,
   processSyscalls,
   readWriteSyscalls,
@@ -41,6 +48,7 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   statSyscalls,
   systemSyscalls,
   timerSyscalls,
+  xattrSyscalls,
 ];
 
 function merge(fragments: readonly SyscallFragment[]): SyscallTable {

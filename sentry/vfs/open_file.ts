@@ -136,6 +136,13 @@ export abstract class OpenFile implements Waitable, LockOwner {
     this.flags = flags;
     return 0;
   }
+  /** F_GETPIPE_SZ and F_SETPIPE_SZ: the capacity in bytes, or -EBADF for what is no pipe. */
+  pipeSize(): number {
+    return -EBADF;
+  }
+  setPipeSize(_caller: FsCaller, _size: number): number {
+    return -EBADF;
+  }
   /** Text after the path in /proc/PID/fdinfo beyond pos, flags and mnt_id. */
   fdinfo(): string {
     return '';
