@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import * as nodeFs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { onTestFinished } from 'vitest';
 import * as fs from '../../native/fs.ts';
 import { socketpair } from '../../native/socket.ts';
 import { SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
@@ -31,9 +32,14 @@ export function startGofer(mode: string, sources: readonly string[]): Gofer {
   return { child, fds: pairs.map((p) => p[0]), ended };
 }
 
-/** An empty directory that goes away with this process. */
+/** An empty directory; the caller removes it. */
 export function temporaryTree(): string {
-  const tree = nodeFs.mkdtempSync(path.join(os.tmpdir(), 'runsc-gofer-'));
-  process.on('exit', () => nodeFs.rmSync(tree, { recursive: true, force: true }));
+  return nodeFs.mkdtempSync(path.join(os.tmpdir(), 'runsc-gofer-'));
+}
+
+/** An empty directory that goes away when the test that asks for it ends. */
+export function treeOfTest(): string {
+  const tree = temporaryTree();
+  onTestFinished(() => nodeFs.rmSync(tree, { recursive: true, force: true }));
   return tree;
 }

@@ -7,7 +7,7 @@ import * as errno from '../../../spec/linux/errno.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
-import { type Gofer, startGofer, temporaryTree } from '../../../test/harness/gofer.ts';
+import { type Gofer, startGofer, temporaryTree, treeOfTest } from '../../../test/harness/gofer.ts';
 import { Client, NO_CHANGES } from './client.ts';
 
 const HOW = { mode: 0o640, uid: 1234, gid: 4321 };
@@ -263,7 +263,7 @@ describe.each(['9P2000.L.runsc', '9P2000.L'])('%s', (version) => {
 });
 
 test('a read-only connection refuses every change', async () => {
-  const tree = temporaryTree();
+  const tree = treeOfTest();
   nodeFs.writeFileSync(path.join(tree, 'f'), 'x');
   const gofer = startGofer('ro', [tree]);
   const client = ok(Client.connect(gofer.fds[0]!));
@@ -290,7 +290,7 @@ test('a read-only connection refuses every change', async () => {
 });
 
 test('a single file can be attached', async () => {
-  const tree = temporaryTree();
+  const tree = treeOfTest();
   nodeFs.writeFileSync(path.join(tree, 'f'), 'one file');
   const gofer = startGofer('rw', [path.join(tree, 'f')]);
   const client = ok(Client.connect(gofer.fds[0]!));
@@ -305,7 +305,7 @@ test('a single file can be attached', async () => {
 });
 
 test('a gofer that dies makes every call fail, and none hang', async () => {
-  const gofer = startGofer('rw', [temporaryTree()]);
+  const gofer = startGofer('rw', [treeOfTest()]);
   const client = ok(Client.connect(gofer.fds[0]!));
   const root = ok(client.attach()).fid;
   gofer.child.kill('SIGKILL');
