@@ -39,7 +39,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/vfs',
   ],
   // Siblings never import each other: each folder of fsimpl/ and socket/ is a room of its own.
-  // What has no name in any tree gets its inode from fsimpl/anon.
+  // What has no name in any tree gets its inode from fsimpl/anon; what the kernel makes up is built of
+  // fsimpl/pseudo.
   'sentry/fsimpl/*': [
     'spec',
     'sentry/base',
@@ -48,6 +49,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/vfs',
     'sentry/kernel',
     'sentry/fsimpl/anon',
+    'sentry/fsimpl/pseudo',
+  ],
+  // devtmpfs is a tmpfs that comes with nodes.
+  'sentry/fsimpl/dev': [
+    'spec',
+    'sentry/base',
+    'sentry/mm',
+    'sentry/vfs',
+    'sentry/kernel',
+    'sentry/fsimpl/tmpfs',
   ],
   'sentry/socket/*': [
     'spec',
@@ -67,13 +78,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/vfs',
     'sentry/kernel',
   ],
+  // A host terminal is bridged to an internal one.
   'sentry/fsimpl/host': [
     'spec',
     'native',
     'sentry/base',
+    'sentry/platform/platform.ts',
     'sentry/mm',
     'sentry/vfs',
     'sentry/kernel',
+    'sentry/fsimpl/devpts',
   ],
   'sentry/syscalls': [
     'spec',

@@ -73,18 +73,6 @@ class Builder {
     const root = this.goferTree(0, 'root.path', config.overlay !== 'none', true);
     const readonly = spec.root.readonly === true;
     this.namespace = new MountNamespace(root, 'none', readonly ? MS_RDONLY : 0);
-    const at = this.namespace.rootPath;
-    const creds = Credentials.of(0, 0, [], ALL_CAPABILITIES);
-    this.caller = bootCaller(creds, new FsContext(this.namespace, at, at, 0o022));
-    const mounts = spec.mounts ?? [];
-    for (const m of MANDATORY) {
-      if (!mounts.some((other) => clean(other.destination) === m.destination)) {
-        this.mount(m, `mandatory mount ${m.destination}`, -1);
-      }
-    }
-    mounts.forEach((m, i) => this.mount(m, `mounts[${i}]`, p.goferMounts.indexOf(i)));
-    for (const path of spec.linux?.readonlyPaths ?? []) this.makeReadonly(path);
-    for (const path of spec.linux?.maskedPaths ?? []) this.mask(path);
     const container = new Container({
       id: p.cid,
       kernel: this.kernel,
@@ -94,6 +82,18 @@ class Builder {
       totalMemoryBytes: this.config.totalMemoryBytes,
       cpuCount: config.cpuCount,
     });
+    const at = this.namespace.rootPath;
+    const creds = Credentials.of(0, 0, [], ALL_CAPABILITIES);
+    this.caller = bootCaller(container, creds, new FsContext(this.namespace, at, at, 0o022));
+    const mounts = spec.mounts ?? [];
+    for (const m of MANDATORY) {
+      if (!mounts.some((other) => clean(other.destination) === m.destination)) {
+        this.mount(m, `mandatory mount ${m.destination}`, -1);
+      }
+    }
+    mounts.forEach((m, i) => this.mount(m, `mounts[${i}]`, p.goferMounts.indexOf(i)));
+    for (const path of spec.linux?.readonlyPaths ?? []) this.makeReadonly(path);
+    for (const path of spec.linux?.maskedPaths ?? []) this.mask(path);
     container.onDestroy = () => this.abandon();
     return container;
   }

@@ -3,10 +3,12 @@
  * that can be mounted, devices, fifos.
  */
 import { installDevtmpfs } from '../fsimpl/dev/devtmpfs.ts';
+import { installSysfs } from '../fsimpl/sys/sysfs.ts';
 import { installPipes } from '../fsimpl/pipe/pipe_file.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 
 export function installFileTypes(kernel: Kernel, totalMemoryBytes: number): void {
   installPipes(kernel);
   installDevtmpfs(kernel, totalMemoryBytes);
+  installSysfs(kernel);
 }

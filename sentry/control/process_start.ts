@@ -146,7 +146,7 @@ export function startProcess(
   const creds = processCredentials(p);
   const root = container.mounts.rootPath;
   const fs = new FsContext(container.mounts, root, root, p.user?.umask ?? DEFAULT_UMASK);
-  const caller = bootCaller(creds, fs);
+  const caller = bootCaller(container, creds, fs);
   const env = (p.env ?? []).map(byteString);
   const args = p.args.map(byteString);
   const limits = processLimits(p);

@@ -3,6 +3,7 @@
  * several, so nothing of this is global.
  */
 import { SIGKILL } from '../../spec/linux/signal.ts';
+import type { FsCaller } from '../vfs/caller.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import type { Kernel } from './kernel.ts';
 import { PidNamespace } from './pid_namespace.ts';
@@ -11,6 +12,15 @@ import { TASK_RUNNING, TASK_STOPPED } from './task.ts';
 import type { ThreadGroup } from './thread_group.ts';
 
 export type ContainerState = 'created' | 'running' | 'paused' | 'stopped';
+
+/** Whoever calls file code at run time: a Task, or the container's builder before there is one. */
+export interface ContainerCaller extends FsCaller {
+  readonly container: Container;
+}
+
+export function containerOf(caller: FsCaller): Container {
+  return (caller as ContainerCaller).container;
+}
 
 /** uname(2) names that the container may change. */
 export interface UtsNames {

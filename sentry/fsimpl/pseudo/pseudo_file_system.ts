@@ -59,6 +59,10 @@ export abstract class PseudoFileSystem extends FileSystem {
     return ++this.lastIno;
   }
 
+  override revalidate(dir: Inode, name: string, inode: Inode | null): boolean {
+    return (dir as PseudoInode).revalidateEntry(name, inode);
+  }
+
   statfs(): StatFs {
     return {
       type: this.magic,
@@ -115,6 +119,14 @@ export abstract class PseudoInode extends Inode {
     return attr.size !== undefined && Object.keys(attr).length === 1 ? 0 : -EPERM;
   }
 
+  /**
+   * Whether the cached `inode` (null: an absence) is still what `name` stands for in this directory. An
+   * inode whose owner changes is brought up to date here.
+   */
+  revalidateEntry(_name: string, _inode: Inode | null): boolean {
+    return true;
+  }
+
   open(_caller: FsCaller, path: Path, flags: number): OpenFile | number {
     return this.isDirectory ? new DirectoryFile(path, this, flags) : -EACCES;
   }
@@ -137,16 +149,16 @@ export class PseudoDirectory extends PseudoInode {
   }
 
   /** A subdirectory. */
-  directory(name: string, mode = 0o555): PseudoDirectory {
+  addDirectory(name: string, mode = 0o555): PseudoDirectory {
     return this.add(name, new PseudoDirectory(this.fs, mode));
   }
 
   /** A read-only text file. */
-  textFile(name: string, produce: (caller: FsCaller) => string | number, mode = 0o444): TextFile {
+  addText(name: string, produce: (caller: FsCaller) => string | number, mode = 0o444): TextFile {
     return this.add(name, new TextFile(this.fs, mode, produce));
   }
 
-  symlink(name: string, target: string): PseudoSymlink {
+  addSymlink(name: string, target: string): PseudoSymlink {
     return this.add(name, new PseudoSymlink(this.fs, () => target));
   }
 
