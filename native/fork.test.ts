@@ -1,3 +1,5 @@
+/** fork() of a whole Node process, under load. */
+
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';

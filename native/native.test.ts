@@ -1,3 +1,5 @@
+/** The host calls that Sentry and Gofer are made of. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

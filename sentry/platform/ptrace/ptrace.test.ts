@@ -1,3 +1,5 @@
+/** The ptrace platform, each scenario in a process of its own. */
+
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,0 +1,265 @@
+/** Scenarios: address spaces, threads, sleeping and dying. */
+
+import { strict as assert } from 'node:assert';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fork, getpid, monotonicNs, syscall } from '../../../native/index.ts';
+import { exit, kill } from '../../../native/process.ts';
+import * as socket from '../../../native/socket.ts';
+import {
+  REG_RAX,
+  REG_RBX,
+  REG_RDI,
+  REG_RIP,
+  STOP_EXITED,
+  STOP_INTERRUPTED,
+  STOP_SYSCALL,
+} from '../platform.ts';
+import type { PtraceContext } from './ptrace_context.ts';
+import {
+  assertFault,
+  CODE,
+  COUNT,
+  DATA,
+  load,
+  memory,
+  PAGE,
+  platform,
+  READ_EXECUTE,
+  READ_WRITE,
+  readData,
+  run,
+  runInterrupted,
+  SPIN,
+  STORE,
+  SYSCALL_FOREVER,
+  soon,
+} from './scenario.ts';
+
+export const processScenarios: Record<string, () => void> = {
+  forks: () => {
+    const { space, context } = load([...SYSCALL_FOREVER, ...STORE]);
+    context.regs.set(REG_RBX, 1234);
+    run(context);
+    const made = space.fork(context);
+    assert(typeof made === 'object', `fork: ${made}`);
+    const child = made.context;
+    assert.equal(child.regs.get(REG_RBX), 1234);
+    made.space.map(0x30000, PAGE, memory, 2 * PAGE, READ_WRITE, true);
+    child.regs.set(REG_RIP, CODE + 4);
+    child.regs.set(REG_RDI, 0x30000);
+    child.regs.set(REG_RAX, 5);
+    assert.equal(run(child).stop, STOP_SYSCALL);
+    context.regs.set(REG_RIP, CODE + 4);
+    context.regs.set(REG_RDI, 0x30000);
+    assertFault(context, 11, 1, 0x30000);
+    const fork2 = made.space.fork(child);
+    assert(typeof fork2 === 'object');
+    space.release();
+    made.space.release();
+    fork2.context.regs.set(REG_RIP, CODE);
+    assert.equal(run(fork2.context).stop, STOP_SYSCALL);
+  },
+
+  'forks and starts quickly, and leaves no zombies': () => {
+    const { space, context } = load(SYSCALL_FOREVER);
+    run(context);
+    const rounds = 300;
+    const begin = monotonicNs();
+    for (let i = 0; i < rounds; i++) {
+      const made = space.fork(context);
+      assert(typeof made === 'object', `fork ${i}: ${made}`);
+      run(made.context);
+      made.space.release();
+    }
+    const middle = monotonicNs();
+    for (let i = 0; i < rounds; i++) {
+      const made = platform.newAddressSpace();
+      assert(typeof made === 'object', `new ${i}: ${made}`);
+      made.space.map(CODE, PAGE, memory, 0, READ_EXECUTE, true);
+      made.context.regs.set(REG_RIP, CODE);
+      run(made.context);
+      made.space.release();
+    }
+    const end = monotonicNs();
+    for (let i = 0; i < 5; i++) platform.poll(soon());
+    const children = readFileSync('/proc/self/task/' + getpid() + '/children', 'latin1');
+    assert.equal(children.trim().split(' ').length, 2, `left: ${children}`);
+    const us = (ns: number) => Math.round(ns / rounds / 1000);
+    console.log(`fork ${us(middle - begin)} µs, new space ${us(end - middle)} µs`);
+  },
+
+  'runs threads in parallel': () => {
+    const { space, context } = load(COUNT);
+    const second = space.newContext(context);
+    assert(typeof second === 'object', `thread: ${second}`);
+    second.regs.set(REG_RDI, DATA + 8);
+    context.resume();
+    second.resume();
+    assert.equal(platform.running, 2);
+    assert.equal(platform.poll(monotonicNs() + 300e6), null);
+    assert.equal(platform.running, 2);
+    const counts = readData();
+    assert(counts[0]! > 1_000_000n && counts[1]! > 1_000_000n, `${counts}`);
+    assert(second.cpuTimeNs() > 50e6);
+    second.interrupt();
+    assert.equal(platform.poll(soon()), second);
+    assert.equal(second.stop, STOP_INTERRUPTED);
+    assert.equal(platform.running, 1);
+    context.interrupt();
+    assert.equal(platform.poll(soon()), context);
+  },
+
+  interrupts: () => {
+    const { context } = load([...SPIN, ...SYSCALL_FOREVER]);
+    const { regs } = context;
+    regs.set(REG_RBX, 42);
+    for (let i = 0; i < 200; i++) {
+      context.resume();
+      if (i % 2 === 0) platform.poll(0);
+      context.interrupt();
+      assert.equal(platform.poll(monotonicNs() + 1e9), context);
+      assert.equal(context.stop, STOP_INTERRUPTED);
+      assert.deepEqual([regs.get(REG_RIP), regs.get(REG_RBX)], [CODE, 42]);
+    }
+    context.interrupt();
+    // An interrupt that meets a system call stop must not come out later.
+    regs.set(REG_RIP, CODE + 2);
+    for (let i = 0; i < 200; i++) {
+      context.resume();
+      platform.poll(0);
+      const first = context.stop;
+      context.interrupt();
+      if (platform.running > 0) assert.equal(platform.poll(monotonicNs() + 1e9), context);
+      assert(context.stop === STOP_SYSCALL || context.stop === STOP_INTERRUPTED, `${first}`);
+    }
+    for (let i = 0; i < 20; i++) assert.equal(run(context).stop, STOP_SYSCALL);
+  },
+
+  'applies a thousand operations at once': () => {
+    const { space, context } = load(COUNT);
+    context.resume();
+    assert.equal(platform.poll(soon()), null);
+    const begin = monotonicNs();
+    for (let i = 0; i < 1000; i++) {
+      space.map(0x100000 + 2 * i * PAGE, PAGE, memory, (i % 100) * PAGE, READ_WRITE, true);
+    }
+    assert.equal(space.flush(), 0);
+    const took = monotonicNs() - begin;
+    assert.equal(readFileSync(`/proc/${space.pid}/maps`, 'latin1').trim().split('\n').length, 1005);
+    for (let i = 0; i < 3000; i++) space.unmap(0x100000 + i * PAGE, PAGE);
+    assert.equal(space.flush(), 0);
+    assert.equal(readFileSync(`/proc/${space.pid}/maps`, 'latin1').trim().split('\n').length, 5);
+    space.map(0x100000, PAGE, 9999, 0, READ_WRITE, true);
+    space.map(0x200000, PAGE, memory, 0, READ_WRITE, true);
+    assert.equal(space.flush(), -9);
+    assert.equal(space.flush(), 0);
+    // It was running all the time, as far as the kernel could tell.
+    assert.equal(platform.running, 1);
+    const before = readData()[0]!;
+    assert.equal(platform.poll(soon()), null);
+    assert(readData()[0]! > before);
+    console.log(`1000 maps in ${Math.round(took / 1000)} µs`);
+  },
+
+  'wakes for descriptors and deadlines': () => {
+    const { context } = load(SPIN);
+    const [left, right] = socket.socketpair(1) as [number, number];
+    let events = 0;
+    assert.equal(
+      platform.hostPoller.add(right, () => events++),
+      0,
+    );
+    platform.hostPoller.drain();
+    const bell = fork();
+    if (bell === 0) {
+      for (let i = 0; i < 20; i++) {
+        syscall(35, new Float64Array(new BigInt64Array([0n, 10_000_000n]).buffer), null);
+        socket.send(left, Uint8Array.of(i));
+      }
+      exit(0);
+    }
+    const into = new Uint8Array(8);
+    const limit = monotonicNs() + 10e9;
+    for (let i = 0; i < 20; ) {
+      assert(monotonicNs() < limit, `only ${i} of 20 came`);
+      // Half of them while an application thread runs, half while none does.
+      if (i === 10) context.resume();
+      const before = events;
+      assert.equal(platform.poll(monotonicNs() + 2e9), null);
+      platform.hostPoller.drain();
+      if (events === before) continue;
+      i += socket.recv(right, into, 0x40);
+    }
+    for (const wait of [1e6, 5e6, 50e6]) {
+      const begin = monotonicNs();
+      assert.equal(platform.poll(begin + wait), null);
+      const late = monotonicNs() - begin - wait;
+      assert(late >= 0 && late < 20e6, `late by ${late}`);
+    }
+    platform.hostPoller.remove(right);
+    context.interrupt();
+    assert.equal(platform.poll(soon()), context);
+    const begin = monotonicNs();
+    assert.equal(platform.poll(begin + 30e6), null);
+    assert(monotonicNs() - begin >= 30e6);
+  },
+
+  'uses no processor while idle': () => {
+    load(SYSCALL_FOREVER);
+    // Node's own thread may still be compiling what started it.
+    platform.poll(monotonicNs() + 500e6);
+    const before = process.cpuUsage();
+    assert.equal(platform.poll(monotonicNs() + 1e9), null);
+    const used = process.cpuUsage(before);
+    assert(used.user + used.system < 3000, `${used.user + used.system} µs in a second`);
+  },
+
+  'hears of killed threads': () => {
+    for (const state of ['running', 'stopped', 'lent']) {
+      const { space, context } = load(SPIN);
+      if (state !== 'stopped') context.resume();
+      assert.equal(platform.poll(soon()), null);
+      kill(space.pid, 9);
+      if (state === 'lent') {
+        space.map(0x70000, PAGE, memory, 0, 1, true);
+        assert.equal(space.flush(), -3);
+      }
+      assert.equal(platform.poll(monotonicNs() + 1e9), context);
+      assert.equal(context.stop, STOP_EXITED);
+      context.resume();
+      assert.equal(platform.running, 0);
+      assert.equal(typeof space.fork(context), 'number');
+      context.release();
+    }
+  },
+
+  'releases threads one by one': () => {
+    const { space, context } = load(SPIN);
+    const threads = [context];
+    for (let i = 0; i < 50; i++) {
+      const thread = space.newContext(context);
+      assert(typeof thread === 'object', `thread ${i}: ${thread}`);
+      threads.push(thread);
+      if (i % 2 === 0) thread.resume();
+    }
+    platform.poll(soon());
+    for (const thread of threads.slice(0, 50)) thread.release();
+    for (let i = 0; i < 5; i++) platform.poll(soon());
+    const left = readdirSync(`/proc/${space.pid}/task`);
+    assert.equal(left.length, 2, `the ended leader and the last thread: ${left}`);
+    const last = threads[50] as PtraceContext;
+    assert.equal(runInterrupted(last).stop, STOP_INTERRUPTED);
+    last.release();
+    for (let i = 0; i < 5; i++) platform.poll(soon());
+    assert.throws(() => readdirSync(`/proc/${space.pid}/task`));
+  },
+
+  /** The test kills this process and looks whether the stub goes too. */
+  'waits to be killed': () => {
+    const { space, context } = load(SPIN);
+    context.resume();
+    platform.poll(0);
+    console.log(`stubs ${space.pid}`);
+    for (;;) platform.poll(Infinity);
+  },
+};
