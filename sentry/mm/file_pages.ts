@@ -81,6 +81,11 @@ export class FilePages implements Mappable {
     return pages;
   }
 
+  /** Somebody maps it, in whatever way. */
+  get isMapped(): boolean {
+    return !this.mappings.empty;
+  }
+
   // Contents ---------------------------------------------------------------------------------
 
   /** Fills `dst` from file offset `offset`. Bytes read; 0 at the end of the file. */

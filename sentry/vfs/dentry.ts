@@ -103,7 +103,9 @@ export class DentryCache {
     let toLook = MAX_DENTRIES / 4;
     for (const d of this.order) {
       if (toDrop === 0 || toLook-- === 0) return;
-      if (d.pins > 0 || d.mountCount > 0 || d.children !== null) {
+      // A watched inode must be found again as the same object.
+      const watched = d.inode !== null && d.inode.watches !== null;
+      if (d.pins > 0 || d.mountCount > 0 || d.children !== null || watched) {
         this.order.delete(d);
         this.order.add(d);
         continue;

@@ -19,7 +19,9 @@ export abstract class MemoryInode extends Inode {
   mtime: Timestamp;
   ctime: Timestamp;
   btime: Timestamp | null;
-  protected xattrs: Map<string, Uint8Array> | null = null;
+  private xattrs: Map<string, Uint8Array> | null = null;
+  /** The inode of a layer below that still has the extended attributes, until one is changed. */
+  protected xattrSource: Inode | null = null;
 
   constructor(fs: FileSystem, ino: number, mode: number, uid: number, gid: number, now?: Timestamp) {
     super(fs, ino, mode, uid, gid);
@@ -98,13 +100,24 @@ export abstract class MemoryInode extends Inode {
 
   // Extended attributes ----------------------------------------------------------------------
 
-  /** The attributes for a change; a file system that has them elsewhere brings them here first. */
-  protected ownXattrs(): Map<string, Uint8Array> | number {
-    this.xattrs ??= new Map();
-    return this.xattrs;
+  /** The attributes for a change: what the layer below has is brought here first. */
+  private ownXattrs(): Map<string, Uint8Array> | number {
+    if (this.xattrs !== null) return this.xattrs;
+    const own = new Map<string, Uint8Array>();
+    const names = this.xattrSource?.listxattr() ?? [];
+    if (typeof names === 'number') return names;
+    for (const name of names) {
+      const value = this.xattrSource?.getxattr(name) ?? -ENODATA;
+      if (typeof value !== 'number') own.set(name, value);
+      else if (value !== -ENODATA) return value;
+    }
+    this.xattrSource = null;
+    this.xattrs = own;
+    return own;
   }
 
   override getxattr(name: string): Uint8Array | number {
+    if (this.xattrSource !== null) return this.xattrSource.getxattr(name);
     return this.xattrs?.get(name) ?? -ENODATA;
   }
 
@@ -129,6 +142,7 @@ export abstract class MemoryInode extends Inode {
   }
 
   override listxattr(): readonly string[] | number {
+    if (this.xattrSource !== null) return this.xattrSource.listxattr();
     return this.xattrs === null ? [] : [...this.xattrs.keys()];
   }
 

@@ -41,7 +41,9 @@ export const MAX_FILE_SIZE = Number.MAX_SAFE_INTEGER - 4096;
 const SECONDS_PER_DAY = 86400;
 
 export class MemoryRegular extends MemoryInode implements FileIdentity {
-  readonly pages: FilePages;
+  private readonly memory: MemoryFile;
+  private readonly quota: PageQuota | null;
+  private contents: FilePages | null = null;
   /** F_SEAL_* bits, or -1 where the file system has no seals. */
   seals = -1;
   /** Made by O_TMPFILE without O_EXCL: may still get its first name. */
@@ -62,7 +64,13 @@ export class MemoryRegular extends MemoryInode implements FileIdentity {
     now?: Timestamp,
   ) {
     super(fs, ino, mode, uid, gid, now);
-    this.pages = new FilePages(memory, this, quota);
+    this.memory = memory;
+    this.quota = quota;
+  }
+
+  get pages(): FilePages {
+    this.contents ??= new FilePages(this.memory, this, this.quota);
+    return this.contents;
   }
 
   get devMajor(): number {
@@ -78,10 +86,10 @@ export class MemoryRegular extends MemoryInode implements FileIdentity {
   }
 
   override get size(): number {
-    return this.pages.size;
+    return this.contents?.size ?? 0;
   }
   override get blocks(): number {
-    return this.pages.allocatedBytes / 512;
+    return (this.contents?.allocatedBytes ?? 0) / 512;
   }
 
   override open(_caller: FsCaller, path: Path, flags: number): MemoryRegularFile | number {
@@ -100,7 +108,7 @@ export class MemoryRegular extends MemoryInode implements FileIdentity {
   override forget(): void {
     if (this.nlink > 0 || this.opens > 0 || this.released) return;
     this.released = true;
-    this.pages.release();
+    this.contents?.release();
     notifyGone(this);
     this.destroyed();
   }

@@ -99,7 +99,7 @@ export function dropAbsences(vfs: Vfs, d: Dentry): void {
 }
 
 function forgetName(vfs: Vfs, v: Victim, name: string): void {
-  notifyEntry(v.dir, IN_DELETE, name, v.inode.isDirectory);
   vfs.dentries.remove(v.dentry);
+  notifyEntry(v.dir, IN_DELETE, name, v.inode.isDirectory);
   vfs.dentries.add(v.parent.dentry, name, null);
 }

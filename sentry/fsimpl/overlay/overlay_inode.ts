@@ -1,0 +1,83 @@
+/**
+ * What the kinds of overlay inodes have in common, and those kinds that have no contents: symlinks,
+ * fifos, sockets, device nodes.
+ */
+import { ENOENT } from '../../../spec/linux/errno.ts';
+import { notifyGone } from '../../vfs/fsnotify.ts';
+import type { Inode } from '../../vfs/inode.ts';
+import { MemoryInode } from '../../vfs/memory_inode.ts';
+import type { OpenFile } from '../../vfs/open_file.ts';
+import type { Stat } from '../../vfs/stat.ts';
+import type { Overlay } from './overlay.ts';
+import { Placement } from './placement.ts';
+
+/** Any inode of the overlay. */
+export interface OverlayInode extends MemoryInode {
+  readonly place: Placement;
+}
+
+/** Takes over the attributes of a lower inode that the constructor does not. */
+export function adoptAttributes(inode: MemoryInode, attr: Stat): void {
+  inode.nlink = attr.nlink;
+  inode.atime = attr.atime;
+  inode.mtime = attr.mtime;
+  inode.ctime = attr.ctime;
+  inode.btime = attr.btime;
+  inode.rdevMajor = attr.rdevMajor;
+  inode.rdevMinor = attr.rdevMinor;
+}
+
+/** Symlinks and special files. */
+export class OverlayNode extends MemoryInode {
+  readonly place = new Placement();
+  private readonly lower: Inode | null;
+  private readonly lowerSize: number;
+  private target: string | null;
+
+  constructor(
+    fs: Overlay,
+    ino: number,
+    mode: number,
+    uid: number,
+    gid: number,
+    target: string | null,
+    lower: Inode | null = null,
+    attr: Stat | null = null,
+  ) {
+    super(fs, ino, mode, uid, gid, attr?.ctime);
+    this.lower = lower;
+    this.lowerSize = attr?.size ?? 0;
+    this.target = target;
+    this.xattrSource = lower;
+    if (attr !== null) adoptAttributes(this, attr);
+  }
+
+  override get size(): number {
+    return this.target?.length ?? this.lowerSize;
+  }
+
+  override open(): OpenFile | number {
+    return -ENOENT; // The VFS opens these by their type and never comes here.
+  }
+
+  override readlink(): string | number {
+    if (!this.isSymlink) return super.readlink();
+    if (this.target !== null || this.lower === null) return this.target ?? '';
+    const target = this.lower.readlink();
+    if (typeof target === 'string') this.target = target;
+    return target;
+  }
+
+  protected override changed(): void {
+    this.place.hold(this);
+  }
+
+  override forget(): void {
+    if (this.nlink === 0) {
+      this.nlink = -1;
+      notifyGone(this);
+    } else if (!this.place.isHeld) {
+      this.lower?.forget();
+    }
+  }
+}
