@@ -10,9 +10,13 @@ import { fcntlSyscalls } from './fcntl.ts';
 import { fileAttributeSyscalls } from './file_attributes.ts';
 import { futexSyscalls } from './futex.ts';
 import { identitySyscalls } from './identity.ts';
+import { inotifySyscalls } from './inotify.ts';
+import { ioctlSyscalls } from './ioctl.ts';
 import { killSyscalls } from './kill.ts';
 import { limitSyscalls } from './limits.ts';
+import { memfdSyscalls } from './memfd.ts';
 import { mmapSyscalls } from './mmap.ts';
+import { mountSyscalls } from './mount.ts';
 import { openSyscalls } from './open.ts';
 import { pipeSyscalls } from './pipe.ts';
 import { prctlSyscalls } from './prctl.ts';
@@ -22,8 +26,10 @@ import { schedulingSyscalls } from './scheduling.ts';
 import { sessionSyscalls } from './session.ts';
 import { signalSyscalls } from './signal.ts';
 import { statSyscalls } from './stat.ts';
+import { syncSyscalls } from './sync.ts';
 import { systemSyscalls } from './system.ts';
 import { timerSyscalls } from './timer.ts';
+import { transferSyscalls } from './transfer.ts';
 import { xattrSyscalls } from './xattr.ts';
 
 const FRAGMENTS: readonly SyscallFragment[] = [
@@ -34,9 +40,13 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   fileAttributeSyscalls,
   futexSyscalls,
   identitySyscalls,
+  inotifySyscalls,
+  ioctlSyscalls,
   killSyscalls,
   limitSyscalls,
+  memfdSyscalls,
   mmapSyscalls,
+  mountSyscalls,
   openSyscalls,
   pipeSyscalls,
   prctlSyscalls,
@@ -46,8 +56,10 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   sessionSyscalls,
   signalSyscalls,
   statSyscalls,
+  syncSyscalls,
   systemSyscalls,
   timerSyscalls,
+  transferSyscalls,
   xattrSyscalls,
 ];
 
