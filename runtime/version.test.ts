@@ -1,3 +1,5 @@
+/** Holds --version to package.json. */
+
 import * as fs from 'node:fs';
 import { expect, it } from 'vitest';
 import { VERSION, versionText } from './version.ts';

@@ -1,3 +1,5 @@
+/** Tests of cgroup paths, hierarchies and limits, on a directory that pretends to be cgroupfs. */
+
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';

@@ -1,3 +1,5 @@
+/** Tests of the flag parser and of the global flags. */
+
 import { describe, expect, it } from 'vitest';
 import { parseArgs, parseLeadingFlags, type Syntax } from './flags.ts';
 import { GLOBAL_SYNTAX, runtimeConfig } from './global_flags.ts';

@@ -1,7 +1,7 @@
 /**
- * runsc exec: runs another process in a container. In the foreground this process attends it; with
- * --detach a forked helper does, whose pid goes to --pid-file and whose exit status is the
- * process's: containerd waits for it and signals it like the process itself.
+ * runsc exec: runs another process in a container. A forked helper attends it, whose pid goes to
+ * --pid-file and whose exit status is the process's: containerd waits for it and signals it like the
+ * process itself. Without --detach we do the same.
  */
 
 import { MESSAGES } from '../../spec/control/protocol.ts';
@@ -9,11 +9,11 @@ import type { Process } from '../../spec/oci/config.ts';
 import type { Context } from '../cli/context.ts';
 import { Failure } from '../cli/failure.ts';
 import { execProcess } from '../container/exec_process.ts';
-import { connect, currentStatus, writePidFile } from '../container/lifecycle.ts';
+import { currentStatus, writePidFile } from '../container/lifecycle.ts';
 import { type ContainerState, canExec } from '../container/state.ts';
 import { closeStdio, openStdio } from '../sandbox/console.ts';
 import { forkWaiter } from '../sandbox/exec_waiter.ts';
-import { attend, takeForwardedSignals } from '../sandbox/foreground.ts';
+import { ForegroundSignals } from '../sandbox/foreground.ts';
 import { CONSOLE_SOCKET_FLAG, defineCommand, PID_FILE_FLAG } from './command.ts';
 
 export const execCommand = defineCommand({
@@ -34,7 +34,7 @@ export const execCommand = defineCommand({
     tty: { kind: 'boolean', alias: 't', help: 'the process has a terminal' },
     'no-new-privs': { kind: 'boolean', help: 'the process and its children gain no privileges' },
   },
-  run(context, { flags, positionals: [id = ''], rest }) {
+  async run(context, { flags, positionals: [id = ''], rest }) {
     const state = context.store.load(id);
     const status = currentStatus(context, state);
     if (!canExec(status)) {
@@ -52,38 +52,30 @@ export const execCommand = defineCommand({
       terminal: flags.tty,
       noNewPrivileges: flags['no-new-privs'],
     });
-    const consoleSocket = flags['console-socket'];
-    if (!flags.detach && consoleSocket === '') return execAttended(context, state, process);
-    const pid = execDetached(context, state, process, consoleSocket);
-    if (flags['pid-file'] !== '') writePidFile(flags['pid-file'], pid);
-    return flags.detach ? 0 : context.host.reap(pid, true);
+    const request = { process, consoleSocket: flags['console-socket'], detach: flags.detach };
+    const signals = flags.detach ? null : new ForegroundSignals(context.host);
+    const settings = flags.detach ? null : context.host.saveTerminal(0);
+    try {
+      const pid = startHelper(context, state, request);
+      if (flags['pid-file'] !== '') writePidFile(flags['pid-file'], pid);
+      if (signals === null) return 0;
+      return await signals.attend(pid, (signo) => context.host.kill(pid, signo));
+    } finally {
+      if (settings !== null) context.host.restoreTerminal(0, settings);
+      signals?.close();
+    }
   },
 });
 
-function execAttended(context: Context, state: ContainerState, process: Process): number {
-  const { host } = context;
-  const signals = takeForwardedSignals(host);
-  const settings = host.saveTerminal(0);
-  const client = connect(context, state);
-  try {
-    const params = { cid: state.id, process, killOnClose: true };
-    const { pid } = client.call('exec', params, [0, 1, 2]);
-    const terminal = process.terminal ?? false;
-    return attend(host, client, signals, { cid: state.id, pid, sentryPid: 0, terminal });
-  } finally {
-    client.close();
-    if (settings !== null) host.restoreTerminal(0, settings);
-    signals.close();
-  }
+interface HelperRequest {
+  readonly process: Process;
+  readonly consoleSocket: string;
+  readonly detach: boolean;
 }
 
 /** The helper's pid, once the process runs. */
-function execDetached(
-  context: Context,
-  state: ContainerState,
-  process: Process,
-  consoleSocket: string,
-): number {
+function startHelper(context: Context, state: ContainerState, request: HelperRequest): number {
+  const { process, consoleSocket, detach } = request;
   const size = process.consoleSize;
   const stdio = openStdio(context.host, {
     terminal: process.terminal ?? false,
@@ -91,7 +83,7 @@ function execDetached(
     ...(size !== undefined ? { size } : {}),
   });
   try {
-    return forkWaiter(context, state, process, stdio);
+    return forkWaiter(context, state, process, stdio, !detach);
   } finally {
     closeStdio(context.host, stdio);
   }

@@ -10,7 +10,7 @@ import {
   startContainer,
 } from '../container/lifecycle.ts';
 import { checkId } from '../container/state.ts';
-import { attend, takeForwardedSignals } from '../sandbox/foreground.ts';
+import { ForegroundSignals, forwardSignal } from '../sandbox/foreground.ts';
 import { BUNDLE_FLAG, CONSOLE_SOCKET_FLAG, defineCommand, PID_FILE_FLAG } from './command.ts';
 
 export const runCommand = defineCommand({
@@ -51,19 +51,18 @@ async function runDetached(context: Context, options: CreateOptions): Promise<nu
 /** Attends the container until it ends, deletes it, and returns its exit status. */
 export async function runAttended(context: Context, options: CreateOptions): Promise<number> {
   const { host } = context;
-  const signals = takeForwardedSignals(host);
+  const signals = new ForegroundSignals(host);
   const settings = host.saveTerminal(0);
   try {
     const state = await createContainer(context, options);
     try {
       const client = connect(context, state);
       startContainer(context, state);
-      return attend(host, client, signals, {
-        cid: state.id,
-        pid: 0,
-        sentryPid: state.sentry?.pid ?? 0,
-        terminal: state.spec.process.terminal ?? false,
-      });
+      const terminal = state.spec.process.terminal ?? false;
+      const attended = { cid: state.id, pid: 0, terminal };
+      return await signals.attend(state.sentry?.pid ?? 0, (signo) =>
+        forwardSignal(host, client, attended, signo),
+      );
     } finally {
       deleteContainer(context, options.id, true);
     }

@@ -1,3 +1,5 @@
+/** Tests of the ways to write a signal. */
+
 import { expect, it } from 'vitest';
 import { signalNumber } from './signal_number.ts';
 

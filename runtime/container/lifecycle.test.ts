@@ -1,3 +1,5 @@
+/** Tests of the lifecycle on a host that records: order of steps, bad input, nothing left behind. */
+
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';

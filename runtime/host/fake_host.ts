@@ -157,6 +157,10 @@ export class FakeHost implements Host {
     return { fd: -1, next: () => 0, close: () => {} };
   }
 
+  watchSignals(): () => void {
+    return () => {};
+  }
+
   poll(): number {
     return 0;
   }

@@ -6,6 +6,7 @@
 
 import { byteString } from '../../native/bytes.ts';
 import * as native from '../../native/fs.ts';
+import { syscall } from '../../native/index.ts';
 import * as proc from '../../native/process.ts';
 import { setControllingTerminal } from '../../native/tty.ts';
 import { O_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY } from '../../spec/linux/fcntl.ts';
@@ -13,7 +14,8 @@ import { MS_REC, MS_SLAVE } from '../../spec/linux/mount.ts';
 import { PR_SET_DUMPABLE, PR_SET_PDEATHSIG } from '../../spec/linux/prctl.ts';
 import { RLIMIT_NOFILE } from '../../spec/linux/resource.ts';
 import * as clone from '../../spec/linux/sched.ts';
-import { SIG_SETMASK, SIGKILL } from '../../spec/linux/signal.ts';
+import * as signal from '../../spec/linux/signal.ts';
+import { SYS_rt_sigaction } from '../../spec/linux/syscall_numbers.ts';
 import type { NamespaceType } from '../../spec/oci/config.ts';
 import type { ChildPlan } from './host.ts';
 
@@ -27,6 +29,19 @@ const CLONE_FLAGS: Readonly<Record<NamespaceType, number>> = {
   cgroup: clone.CLONE_NEWCGROUP,
   time: clone.CLONE_NEWTIME,
 };
+
+/** The kernel's struct sigaction: handler, flags, restorer, mask; all zero is SIG_DFL. */
+const SIGACTION_LENGTH = 32;
+const LAST_SIGNAL = 64;
+const KEPT_SIGNALS: readonly number[] = [
+  signal.SIGILL,
+  signal.SIGTRAP,
+  signal.SIGABRT,
+  signal.SIGBUS,
+  signal.SIGFPE,
+  signal.SIGSEGV,
+  signal.SIGPIPE,
+];
 
 /** Exit status of a child that runsc, not its program, made fail; its stderr says why. */
 const SETUP_FAILED = 128;
@@ -47,10 +62,10 @@ function enter(plan: ChildPlan, parentPid: number): void {
   takeDescriptors(plan);
   must('setsid', proc.setsid());
   if (plan.dieWithParent) {
-    proc.prctl(PR_SET_PDEATHSIG, SIGKILL);
+    proc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL);
     if (proc.getppid() !== parentPid) proc.exit(SETUP_FAILED);
   }
-  proc.sigprocmask(SIG_SETMASK, [0, 0]);
+  resetSignals();
   proc.setProcessName(plan.name);
   if (plan.controllingTerminalFd >= 0) {
     must('cannot take the terminal', setControllingTerminal(plan.controllingTerminalFd));
@@ -81,6 +96,18 @@ function takeDescriptors(plan: ChildPlan): void {
   native.dup3(nothing, 1, 0);
   if (plan.stderrFd !== 2) native.dup3(plan.stderrFd < 0 ? nothing : plan.stderrFd, 2, 0);
   must('cannot give the event loop new descriptors', proc.closeAllBut(keep));
+}
+
+/**
+ * Handlers of libuv and Node would write to descriptors that are closed here. The faults stay with
+ * V8, and SIGPIPE stays ignored.
+ */
+function resetSignals(): void {
+  const standard = new Uint8Array(SIGACTION_LENGTH);
+  for (let signo = 1; signo <= LAST_SIGNAL; signo++) {
+    if (!KEPT_SIGNALS.includes(signo)) syscall(SYS_rt_sigaction, signo, standard, null, 8);
+  }
+  proc.sigprocmask(signal.SIG_SETMASK, [0, 0]);
 }
 
 function raiseDescriptorLimit(): void {

@@ -101,8 +101,13 @@ export interface Host {
   saveTerminal(fd: number): Uint8Array | null;
   restoreTerminal(fd: number, settings: Uint8Array): void;
 
-  /** Takes these signals as events from now on. Children forked later start with none blocked. */
+  /**
+   * Takes these signals as events from now on. Only in a forked helper: Node's own process has
+   * threads that do not block them.
+   */
   takeSignals(signos: readonly number[]): SignalSource;
+  /** Has `onSignal` called by the event loop for each of these signals, until the result is. */
+  watchSignals(signos: readonly number[], onSignal: (signo: number) => void): () => void;
   /** Waits until one of `fds` is readable or hung up; 0 on time-out, else a positive number. */
   poll(fds: readonly number[], timeoutMs: number): number;
   /** Sleeps; for retries only. */

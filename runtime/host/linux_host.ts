@@ -1,6 +1,7 @@
 /** The real host: Linux, through the addon. */
 
 import * as fs from 'node:fs';
+import * as os from 'node:os';
 import { byteString } from '../../native/bytes.ts';
 import * as native from '../../native/fs.ts';
 import * as proc from '../../native/process.ts';
@@ -24,6 +25,7 @@ import type { ChildPlan, ControlChannel, Host, SignalSource, Winsize } from './h
 import { HostSignals } from './signal_source.ts';
 
 const LOWEST_DUPLICATE = 3;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /**
  * Node keeps these whatever the flags: its main thread, one that schedules delayed tasks and one
  * worker, both asleep. More mean that V8 may hold a lock at the moment of the fork.
@@ -194,6 +196,21 @@ export class LinuxHost implements Host {
     return new HostSignals(signos);
   }
 
+  watchSignals(signos: readonly number[], onSignal: (signo: number) => void): () => void {
+    const stops = signos.map((signo) => {
+      const name = signalName(signo);
+      const listener = () => onSignal(signo);
+      process.on(name, listener);
+      return () => process.off(name, listener);
+    });
+    // Watching a signal does not keep Node running; a timer does.
+    const alive = setInterval(() => {}, LONGEST_TIMER_MS);
+    return () => {
+      clearInterval(alive);
+      for (const stop of stops) stop();
+    };
+  }
+
   poll(fds: readonly number[], timeoutMs: number): number {
     const entries = fds.map((fd) => ({ fd, events: POLLIN, revents: 0 }));
     const ready = socket.poll(entries, timeoutMs);
@@ -207,4 +224,11 @@ export class LinuxHost implements Host {
   runHook(hook: Hook, state: State, namespaceOf: number): string {
     return runHookProcess(hook, state, namespaceOf);
   }
+}
+
+function signalName(signo: number): NodeJS.Signals {
+  for (const [name, number] of Object.entries(os.constants.signals)) {
+    if (number === signo) return name as NodeJS.Signals;
+  }
+  throw new Error(`no signal ${signo}`);
 }

@@ -1,6 +1,6 @@
 /**
- * The helper behind `exec --detach`: a forked child of the CLI that starts the process, forwards
- * signals and window size to it, and exits with its status. If the helper is killed the Sentry
+ * The helper behind `exec`: a forked child of the CLI that starts the process, forwards signals and
+ * window size to it, and exits with its status. With --detach it stays when the CLI leaves. If the helper is killed the Sentry
  * kills the process (killOnClose), so the two look like one to containerd.
  */
 
@@ -12,7 +12,7 @@ import { connect } from '../container/lifecycle.ts';
 import type { ContainerState } from '../container/state.ts';
 import type { Stdio } from './console.ts';
 import { REPLY_TIMEOUT_MS } from './control_client.ts';
-import { attend, takeForwardedSignals } from './foreground.ts';
+import { attendInHelper } from './foreground.ts';
 
 /** What the helper tells the CLI, once. */
 interface Report {
@@ -29,6 +29,7 @@ export function forkWaiter(
   state: ContainerState,
   process: Process,
   stdio: Stdio,
+  dieWithParent: boolean,
 ): number {
   const { host } = context;
   const pair = host.socketPair();
@@ -44,7 +45,7 @@ export function forkWaiter(
     cgroupProcs: state.cgroupPaths.map((path) => `${path}/cgroup.procs`),
     namespaces: [],
     userNamespace: false,
-    dieWithParent: false,
+    dieWithParent,
   };
   const pid = host.forkHelper(plan, () => wait(context, state, process, copies, theirs));
   for (const fd of [theirs, terminalCopy, ...copies]) if (fd >= 0) host.close(fd);
@@ -78,7 +79,6 @@ function wait(
     if (frame !== null) host.channel(reportFd).send(frame, []);
     host.close(reportFd);
   };
-  const signals = takeForwardedSignals(host);
   const terminal = process.terminal ?? false;
   try {
     const client = connect(context, state);
@@ -88,7 +88,7 @@ function wait(
     host.useAsStdin(terminal ? (stdio[0] ?? -1) : -1);
     for (const fd of stdio) host.close(fd);
     report({ problem: '', exitCode: 0 });
-    return attend(host, client, signals, { cid: state.id, pid, sentryPid: 0, terminal });
+    return attendInHelper(host, client, { cid: state.id, pid, terminal });
   } catch (thrown) {
     const exitCode = thrown instanceof Failure ? thrown.exitCode : EXIT_FAILURE;
     report({ problem: messageOf(thrown), exitCode });

@@ -1,11 +1,15 @@
 /**
- * Attending a process of the container while it runs: our signals and window size go to it, and
- * its exit status becomes ours.
+ * Attending a process of the container while it runs: signals and window size go to it, and its
+ * exit status becomes ours.
+ *
+ * Two sides: a foreground command watches its child (Sentry or exec helper) from Node's event loop,
+ * since Node's extra threads forbid signalfd(2) there; the exec helper, a fork with one thread,
+ * waits for signals and replies in one poll(2).
  */
 
 import { parseReply } from '../../spec/control/protocol.ts';
 import * as signal from '../../spec/linux/signal.ts';
-import type { Host, SignalSource } from '../host/host.ts';
+import type { Host } from '../host/host.ts';
 import { type ControlClient, resultOf } from './control_client.ts';
 
 /** Signals that go on to the container. The stop signals keep their effect on us. */
@@ -18,61 +22,94 @@ const FORWARDED = [
   signal.SIGUSR2,
   signal.SIGALRM,
   signal.SIGCONT,
+  signal.SIGWINCH,
 ];
 
 const SENTRY_DIED_STATUS = 128 + signal.SIGKILL;
 const FOREVER = -1;
 
+/**
+ * The signals of a foreground command. To be made before anything is started: what arrives before
+ * `attend` is kept for it.
+ */
+export class ForegroundSignals {
+  private readonly host: Host;
+  private readonly early: number[] = [];
+  private readonly stop: () => void;
+  private deliver: (signo: number) => void = (signo) => this.early.push(signo);
+
+  constructor(host: Host) {
+    this.host = host;
+    this.stop = host.watchSignals([...FORWARDED, signal.SIGCHLD], (signo) => this.deliver(signo));
+  }
+
+  /** Until the child ends: its exit status. Other signals than SIGCHLD go to `forward`. */
+  attend(pid: number, forward: (signo: number) => void): Promise<number> {
+    return new Promise((resolve) => {
+      this.deliver = (signo) => {
+        if (signo !== signal.SIGCHLD) return forward(signo);
+        const status = this.host.reap(pid, false);
+        if (status >= 0) resolve(status);
+      };
+      for (const signo of this.early.splice(0)) this.deliver(signo);
+      this.deliver(signal.SIGCHLD);
+    });
+  }
+
+  close(): void {
+    this.stop();
+  }
+}
+
 export interface Attended {
   readonly cid: string;
   /** The process in the container; 0 for its init. */
   readonly pid: number;
-  /** The Sentry, when it is our child: its exit status is that of the init. */
-  readonly sentryPid: number;
+  /** Descriptor 0 is the process's terminal. */
   readonly terminal: boolean;
 }
 
-/** To be called before anything is forked, so that no signal finds its default action. */
-export function takeForwardedSignals(host: Host): SignalSource {
-  return host.takeSignals([...FORWARDED, signal.SIGWINCH, signal.SIGCHLD]);
-}
-
-/** Until the process ends; its exit status. */
-export function attend(
+/** In a foreground command: sends a signal on. */
+export function forwardSignal(
   host: Host,
   client: ControlClient,
-  signals: SignalSource,
   attended: Attended,
-): number {
-  const { cid, pid, sentryPid } = attended;
+  signo: number,
+): void {
+  sendOn(host, client, attended, signo);
+  // Replies only say that the process has just ended; they must not fill the socket.
+  while (client.receiveMessage(0) !== undefined);
+}
+
+/** SIGWINCH goes as the new size of the terminal. */
+function sendOn(host: Host, client: ControlClient, attended: Attended, signo: number): void {
+  const { cid, pid, terminal } = attended;
   const target = pid > 0 ? { pid } : {};
-  const waitId = sentryPid > 0 ? 0 : client.send('wait', { cid, ...target });
-  for (;;) {
-    for (let signo = signals.next(); signo !== 0; signo = signals.next()) {
-      if (signo === signal.SIGCHLD) continue;
-      if (signo === signal.SIGWINCH) sendSize(host, client, attended);
-      else client.send('signal', { cid, signo, all: false, foreground: true, ...target });
-    }
-    if (sentryPid > 0) {
-      const status = host.reap(sentryPid, false);
-      if (status >= 0) return status;
-    }
-    for (;;) {
-      const reply = parseReply(client.receiveMessage(0));
-      if (reply === null) break;
-      // Other replies answer signals and sizes: a process that has just ended is no matter.
-      if (reply.id !== waitId) continue;
-      return (resultOf(reply) as { exitStatus: number }).exitStatus;
-    }
-    if (client.ended && sentryPid === 0) return SENTRY_DIED_STATUS;
-    host.poll(client.ended ? [signals.fd] : [signals.fd, client.fd], FOREVER);
+  if (signo !== signal.SIGWINCH) {
+    client.send('signal', { cid, signo, all: false, foreground: terminal, ...target });
+  } else if (terminal) {
+    const size = host.windowSize(0);
+    if (size !== null) client.send('resize', { cid, ...target, ...size });
   }
 }
 
-function sendSize(host: Host, client: ControlClient, attended: Attended): void {
-  if (!attended.terminal) return;
-  const size = host.windowSize(0);
-  if (size === null) return;
-  const target = attended.pid > 0 ? { pid: attended.pid } : {};
-  client.send('resize', { cid: attended.cid, ...target, ...size });
+/** In a helper: attends until the process ends; its exit status. */
+export function attendInHelper(host: Host, client: ControlClient, attended: Attended): number {
+  const signals = host.takeSignals(FORWARDED);
+  const { cid, pid } = attended;
+  const waitId = client.send('wait', { cid, pid });
+  for (;;) {
+    for (let reply = nextReply(client); reply !== null; reply = nextReply(client)) {
+      if (reply.id === waitId) return (resultOf(reply) as { exitStatus: number }).exitStatus;
+    }
+    if (client.ended) return SENTRY_DIED_STATUS;
+    host.poll([signals.fd, client.fd], FOREVER);
+    for (let signo = signals.next(); signo !== 0; signo = signals.next()) {
+      sendOn(host, client, attended, signo);
+    }
+  }
+}
+
+function nextReply(client: ControlClient) {
+  return parseReply(client.receiveMessage(0));
 }

@@ -1,3 +1,5 @@
+/** Tests of the framing: any chunking, bounds, hostile bytes. */
+
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, FrameReader, MAX_FRAME_LENGTH } from './frame.ts';
 

@@ -1,3 +1,5 @@
+/** Tests of the checks of requests and replies. */
+
 import { describe, expect, it } from 'vitest';
 import { parseReply, parseRequest } from './protocol.ts';
 
