@@ -5,10 +5,12 @@
 import { installDevtmpfs } from '../fsimpl/dev/devtmpfs.ts';
 import { installSysfs } from '../fsimpl/sys/sysfs.ts';
 import { installPipes } from '../fsimpl/pipe/pipe_file.ts';
+import { installTmpfs } from '../fsimpl/tmpfs/tmpfs_type.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 
 export function installFileTypes(kernel: Kernel, totalMemoryBytes: number): void {
   installPipes(kernel);
+  installTmpfs(kernel, totalMemoryBytes);
   installDevtmpfs(kernel, totalMemoryBytes);
   installSysfs(kernel);
 }

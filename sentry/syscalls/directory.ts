@@ -2,16 +2,9 @@
  * Names and directories: getdents64(2), chdir(2), getcwd(2), mkdir(2), rmdir(2), unlink(2), rename(2),
  * link(2), symlink(2), mknod(2), chroot(2).
  */
-import {
-  EBADF,
-  EFAULT,
-  EINVAL,
-  ENOENT,
-  ENOTDIR,
-  EPERM,
-  ERANGE,
-} from '../../spec/linux/errno.ts';
+
 import { CAP_DAC_READ_SEARCH } from '../../spec/linux/capability.ts';
+import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE } from '../../spec/linux/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,

@@ -14,10 +14,10 @@ import {
   ESRCH,
 } from '../../spec/linux/errno.ts';
 import {
-  FD_CLOEXEC,
   F_ADD_SEALS,
   F_DUPFD,
   F_DUPFD_CLOEXEC,
+  F_GET_SEALS,
   F_GETFD,
   F_GETFL,
   F_GETLK,
@@ -25,7 +25,6 @@ import {
   F_GETOWN_EX,
   F_GETPIPE_SZ,
   F_GETSIG,
-  F_GET_SEALS,
   F_OFD_GETLK,
   F_OFD_SETLK,
   F_OFD_SETLKW,
@@ -48,6 +47,7 @@ import {
   F_SETSIG,
   F_UNLCK,
   F_WRLCK,
+  FD_CLOEXEC,
   LOCK_EX,
   LOCK_NB,
   LOCK_SH,
@@ -78,8 +78,7 @@ import { openFd } from './path_argument.ts';
 /** O_ASYNC by its kernel name. */
 const FASYNC = 0o20000;
 const CHANGEABLE_FLAGS = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | FASYNC;
-const ALL_SEALS =
-  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
 
 /** fcntl(2). */

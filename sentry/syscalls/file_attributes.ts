@@ -11,11 +11,7 @@ import {
   EPERM,
   ESPIPE,
 } from '../../spec/linux/errno.ts';
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  AT_SYMLINK_NOFOLLOW,
-} from '../../spec/linux/fcntl.ts';
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../spec/linux/fcntl.ts';
 import { IN_MODIFY } from '../../spec/linux/inotify.ts';
 import { SIGXFSZ } from '../../spec/linux/signal.ts';
 import { S_IFIFO, UTIME_NOW, UTIME_OMIT } from '../../spec/linux/stat.ts';
@@ -44,11 +40,11 @@ import { notifyFile } from '../vfs/fsnotify.ts';
 import { MAX_FILE_SIZE } from '../vfs/memory_regular.ts';
 import type { Path } from '../vfs/mount.ts';
 import {
-  type NewTime,
   changeMode,
   changeOwner,
   changeTimes,
   dropPrivileges,
+  type NewTime,
   truncatePath,
 } from '../vfs/operations/attributes.ts';
 import { lookupAt, lookupPath, openFd, readPath } from './path_argument.ts';

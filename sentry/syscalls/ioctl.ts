@@ -3,7 +3,14 @@
  */
 import { EBADF, EFAULT } from '../../spec/linux/errno.ts';
 import { O_NONBLOCK, SEEK_CUR } from '../../spec/linux/fcntl.ts';
-import { FIGETBSZ, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD } from '../../spec/linux/ioctl.ts';
+import {
+  FIGETBSZ,
+  FIOASYNC,
+  FIOCLEX,
+  FIONBIO,
+  FIONCLEX,
+  FIONREAD,
+} from '../../spec/linux/ioctl.ts';
 import { SYS_ioctl } from '../../spec/linux/syscall_numbers.ts';
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { SyscallFragment } from '../kernel/syscall_table.ts';

@@ -3,10 +3,7 @@
  */
 import { EFAULT, EINVAL, ENAMETOOLONG } from '../../spec/linux/errno.ts';
 import { F_SEAL_SEAL, O_LARGEFILE, O_RDWR } from '../../spec/linux/fcntl.ts';
-import {
-  MFD_ALLOW_SEALING,
-  MFD_CLOEXEC,
-} from '../../spec/linux/mman.ts';
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from '../../spec/linux/mman.ts';
 import { SYS_memfd_create } from '../../spec/linux/syscall_numbers.ts';
 import { Tmpfs } from '../fsimpl/tmpfs/tmpfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -31,7 +28,6 @@ function memfdMount(kernel: Kernel): Mount {
     clock: kernel.clock,
     devMajor: 0,
     devMinor: kernel.vfs.nextDevMinor(),
-    totalMemoryBytes: 0,
   };
   const unlimited = { sizeBytes: Infinity, inodes: Infinity, mode: 0o1777, uid: 0, gid: 0 };
   const fs = new Tmpfs(parts, { ...unlimited, shown: [] });
@@ -55,9 +51,7 @@ export function sysMemfdCreate(t: Task, a: SyscallArgs): number {
   const dentry = new Dentry(mount.root, `memfd:${name}`, inode);
   dentry.detached = true;
   const file = inode.open(t, { mount, dentry }, O_RDWR | O_LARGEFILE);
-  return typeof file === 'number'
-    ? file
-    : newDescriptor(t, file, (flags & MFD_CLOEXEC) !== 0);
+  return typeof file === 'number' ? file : newDescriptor(t, file, (flags & MFD_CLOEXEC) !== 0);
 }
 
 export const memfdSyscalls: SyscallFragment = {

@@ -1,14 +1,7 @@
 /**
  * Opening and closing: open(2), openat(2), openat2(2), creat(2), close(2), close_range(2), dup(2).
  */
-import {
-  E2BIG,
-  EAGAIN,
-  EBADF,
-  EFAULT,
-  EINVAL,
-  ERESTARTSYS,
-} from '../../spec/linux/errno.ts';
+import { E2BIG, EAGAIN, EBADF, EFAULT, EINVAL, ERESTARTSYS } from '../../spec/linux/errno.ts';
 import {
   AT_FDCWD,
   CLOSE_RANGE_CLOEXEC,
@@ -54,8 +47,8 @@ import {
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { SyscallFragment } from '../kernel/syscall_table.ts';
 import type { Task } from '../kernel/task.ts';
-import { type OpenHow, openFile } from '../vfs/operations/open.ts';
 import type { OpenFile } from '../vfs/open_file.ts';
+import { type OpenHow, openFile } from '../vfs/operations/open.ts';
 import { newDescriptor } from './new_descriptor.ts';
 import { nameAt } from './path_argument.ts';
 

@@ -32,7 +32,7 @@ import type { SyscallFragment } from '../kernel/syscall_table.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Path } from '../vfs/mount.ts';
 import { checkAccess, realCredentials } from '../vfs/operations/attributes.ts';
-import { lookupAt, readPath, lookupPath } from './path_argument.ts';
+import { lookupAt, lookupPath, readPath } from './path_argument.ts';
 import { writeStat, writeStatFs, writeStatx } from './stat_encoding.ts';
 
 function statAt(t: Task, dirFd: number, pathAddr: number, buf: number, flags: number): number {

@@ -2,7 +2,7 @@
  * struct stat, statx and statfs in application memory (stat(2), statx(2), statfs(2)). The one buffer is
  * reused: system calls are handled one at a time.
  */
-import { ST_VALID } from '../../spec/linux/mount.ts';
+
 import { STAT, STATFS, STATX, STATX_TIMESTAMP } from '../../spec/linux/layout/file.ts';
 import { TIMESPEC } from '../../spec/linux/layout/time.ts';
 import {
@@ -19,6 +19,7 @@ import {
   ST_NOSUID,
   ST_RDONLY,
   ST_RELATIME,
+  ST_VALID,
 } from '../../spec/linux/mount.ts';
 import {
   STATX_ATTR_MOUNT_ROOT,

@@ -52,8 +52,7 @@ export function sysSyncfs(t: Task, a: SyscallArgs): number {
 
 /** sync_file_range(2). */
 export function sysSyncFileRange(t: Task, a: SyscallArgs): number {
-  const known =
-    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  const known = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   const file = openFd(t, a.int(0));
   if (file === undefined) return -EBADF;
   if ((a.uint(3) & ~known) !== 0 || a.long(1) < 0 || a.long(2) < 0) return -EINVAL;

@@ -55,8 +55,7 @@ function endAt(t: Task, file: OpenFile, pointer: number): End | number {
 /** Puts the position back where it came from. */
 function settle(t: Task, end: End): number {
   if (end.pointer !== 0) return t.mm.writeU64(end.pointer, end.position);
-  const r = end.file.seek(end.position, SEEK_SET);
-  return r < 0 ? r : 0;
+  return Math.min(0, end.file.seek(end.position, SEEK_SET));
 }
 
 /** Copies up to `count` bytes from `from` to wherever `write` puts them: how many, or -errno. */

@@ -71,7 +71,8 @@ export class FileLocks {
         kept.push(held);
         continue;
       }
-      if (lock.type === F_UNLCK || (lock.type === F_RDLCK && held.type === F_WRLCK)) weakened = true;
+      if (lock.type === F_UNLCK || (lock.type === F_RDLCK && held.type === F_WRLCK))
+        weakened = true;
       if (held.start < lock.start) kept.push({ ...held, end: lock.start });
       if (held.end > lock.end) kept.push({ ...held, start: lock.end });
     }

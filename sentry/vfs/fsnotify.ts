@@ -8,9 +8,9 @@ import {
   IN_DELETE_SELF,
   IN_EXCL_UNLINK,
   IN_ISDIR,
+  IN_MOVE_SELF,
   IN_MOVED_FROM,
   IN_MOVED_TO,
-  IN_MOVE_SELF,
 } from '../../spec/linux/inotify.ts';
 import type { Dentry } from './dentry.ts';
 import type { Inode } from './inode.ts';

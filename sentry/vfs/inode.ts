@@ -15,19 +15,14 @@ import {
   EOPNOTSUPP,
   EPERM,
 } from '../../spec/linux/errno.ts';
-import {
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-} from '../../spec/linux/stat.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../spec/linux/stat.ts';
 import type { Clock } from '../base/clock.ts';
-import type { FileLocks } from './file_lock.ts';
 import type { FsCaller } from './caller.ts';
-import type { OpenFile } from './open_file.ts';
-import type { Path } from './mount.ts';
-import type { DirEntry, SetAttr, Stat, StatFs } from './stat.ts';
+import type { FileLocks } from './file_lock.ts';
 import type { WatchList } from './fsnotify.ts';
+import type { Path } from './mount.ts';
+import type { OpenFile } from './open_file.ts';
+import type { DirEntry, SetAttr, Stat, StatFs } from './stat.ts';
 
 /** A mounted file system instance (Linux's super_block). */
 export abstract class FileSystem {
@@ -146,7 +141,13 @@ export abstract class Inode {
     return -EPERM;
   }
   /** `how.mode` plus `type` (S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK, S_IFREG). */
-  mknod(_name: string, _type: number, _how: NewInode, _major: number, _minor: number): Inode | number {
+  mknod(
+    _name: string,
+    _type: number,
+    _how: NewInode,
+    _major: number,
+    _minor: number,
+  ): Inode | number {
     return -EPERM;
   }
   symlink(_name: string, _target: string, _how: NewInode): Inode | number {

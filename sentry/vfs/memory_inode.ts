@@ -23,7 +23,14 @@ export abstract class MemoryInode extends Inode {
   /** The inode of a layer below that still has the extended attributes, until one is changed. */
   protected xattrSource: Inode | null = null;
 
-  constructor(fs: FileSystem, ino: number, mode: number, uid: number, gid: number, now?: Timestamp) {
+  constructor(
+    fs: FileSystem,
+    ino: number,
+    mode: number,
+    uid: number,
+    gid: number,
+    now?: Timestamp,
+  ) {
     super(fs, ino, mode, uid, gid);
     const born = now ?? fs.clock.realtime();
     this.atime = born;

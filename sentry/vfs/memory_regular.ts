@@ -2,29 +2,22 @@
  * Regular files whose bytes live in the MemoryFile (tmpfs, memfd, files of the overlay once written),
  * and their open files. Reading and writing copy from and to the pages that mmap(2) maps.
  */
+import { EFBIG, EINVAL, EISDIR, ENXIO, EOPNOTSUPP, EPERM } from '../../spec/linux/errno.ts';
 import {
-  EFBIG,
-  EINVAL,
-  EISDIR,
-  ENXIO,
-  EOPNOTSUPP,
-  EPERM,
-} from '../../spec/linux/errno.ts';
-import {
-  FALLOC_FL_KEEP_SIZE,
-  FALLOC_FL_PUNCH_HOLE,
-  FALLOC_FL_ZERO_RANGE,
   F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
   F_SEAL_SHRINK,
   F_SEAL_WRITE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
   O_NOATIME,
   SEEK_DATA,
   SEEK_HOLE,
 } from '../../spec/linux/fcntl.ts';
 import { MS_NOATIME, MS_STRICTATIME } from '../../spec/linux/mount.ts';
 import { SIGXFSZ } from '../../spec/linux/signal.ts';
-import { FilePages, type FileIdentity, type PageQuota } from '../mm/file_pages.ts';
+import { type FileIdentity, FilePages, type PageQuota } from '../mm/file_pages.ts';
 import type { IoBuffer } from '../mm/io_buffer.ts';
 import type { Mappable } from '../mm/mappable.ts';
 import type { MemoryFile } from '../mm/memory_file.ts';

@@ -1,14 +1,7 @@
 /**
  * Path resolution (path_resolution(7); Linux's fs/namei.c).
  */
-import {
-  EINVAL,
-  ELOOP,
-  ENAMETOOLONG,
-  ENOENT,
-  ENOTDIR,
-  EXDEV,
-} from '../../spec/linux/errno.ts';
+import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from '../../spec/linux/errno.ts';
 import {
   RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
@@ -226,4 +219,3 @@ export function checkNewName(name: string): number {
   if (name.length > NAME_MAX) return -ENAMETOOLONG;
   return name === '' || name === '.' || name === '..' ? -EINVAL : 0;
 }
-

@@ -4,7 +4,15 @@
  * Files are state machines that never sleep: an operation that cannot go on now returns -EAGAIN, and
  * whoever may wait does so on `waitQueue` (Task.waitUntil). poll() tells readiness as POLL* bits.
  */
-import { EBADF, EINVAL, ENODEV, ENOTTY, EOPNOTSUPP, ESPIPE, EISDIR } from '../../spec/linux/errno.ts';
+import {
+  EBADF,
+  EINVAL,
+  EISDIR,
+  ENODEV,
+  ENOTTY,
+  EOPNOTSUPP,
+  ESPIPE,
+} from '../../spec/linux/errno.ts';
 import {
   O_ACCMODE,
   O_APPEND,
@@ -16,7 +24,7 @@ import {
   SEEK_SET,
 } from '../../spec/linux/fcntl.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../spec/linux/poll.ts';
-import type { WaitQueue, Waitable } from '../base/wait_queue.ts';
+import type { Waitable, WaitQueue } from '../base/wait_queue.ts';
 import type { IoBuffer } from '../mm/io_buffer.ts';
 import type { Mappable } from '../mm/mappable.ts';
 import type { FsCaller } from './caller.ts';
@@ -29,6 +37,11 @@ import type { DirEntry, Stat } from './stat.ts';
 
 export const ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
+
+/** Whoever must know when a description ends: epoll, whose registrations end with it. */
+export interface ReleaseListener {
+  fileReleased(file: OpenFile): void;
+}
 
 export abstract class OpenFile implements Waitable, LockOwner {
   /** Where it was opened. Anonymous files (pipes, sockets, eventfd) have a path of their own making. */
@@ -43,6 +56,8 @@ export abstract class OpenFile implements Waitable, LockOwner {
   ownerSignal = 0;
   /** Counted in the inode's writeCount (ETXTBSY); set by whoever opened it for writing. */
   deniesExecution = false;
+  /** Made on first use; told once, when the last reference goes. */
+  releaseListeners: Set<ReleaseListener> | null = null;
   /** As the owner of OFD locks and flock(2). */
   lockWait: LockOwner | null = null;
 
@@ -159,6 +174,9 @@ export abstract class OpenFile implements Waitable, LockOwner {
   close(): void {
     if (--this.refs > 0) return;
     if (this.refs < 0) throw new Error('open file closed twice');
+    if (this.releaseListeners !== null) {
+      for (const listener of [...this.releaseListeners]) listener.fileReleased(this);
+    }
     this.inode.locks?.releaseOwner(this);
     if (this.deniesExecution) this.inode.writeCount--;
     notifyClose(this.dentry, this.writable);

@@ -1,12 +1,9 @@
 /**
  * Permission checks on inodes (path_resolution(7), "Permissions").
  */
+
+import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER } from '../../spec/linux/capability.ts';
 import { EACCES, EPERM } from '../../spec/linux/errno.ts';
-import {
-  CAP_DAC_OVERRIDE,
-  CAP_DAC_READ_SEARCH,
-  CAP_FOWNER,
-} from '../../spec/linux/capability.ts';
 import { S_ISVTX } from '../../spec/linux/stat.ts';
 import type { Credentials } from './credentials.ts';
 import type { Inode } from './inode.ts';

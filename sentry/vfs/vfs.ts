@@ -3,14 +3,18 @@
  * of objects that live in names but belong to other parts of the kernel.
  */
 import { ENXIO } from '../../spec/linux/errno.ts';
-import { DentryCache } from './dentry.ts';
 import type { FsCaller } from './caller.ts';
-import type { FileSystem } from './inode.ts';
+import { DentryCache } from './dentry.ts';
 import { type DeviceOpener, DeviceTable } from './device.ts';
+import type { FileSystem } from './inode.ts';
 import { Namei } from './namei.ts';
 
 /** Makes a file system for mount(2): its type's mount options are in `data`; -errno on failure. */
-export type FileSystemType = (caller: FsCaller, source: string, data: string) => FileSystem | number;
+export type FileSystemType = (
+  caller: FsCaller,
+  source: string,
+  data: string,
+) => FileSystem | number;
 
 export class Vfs {
   readonly dentries: DentryCache;

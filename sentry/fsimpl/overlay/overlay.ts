@@ -74,12 +74,7 @@ export class Overlay extends FileSystem implements PageQuota {
     return wrapper;
   }
 
-  private newWrapper(
-    dir: OverlayDirectory,
-    name: string,
-    lower: Inode,
-    attr: Stat,
-  ): OverlayInode {
+  private newWrapper(dir: OverlayDirectory, name: string, lower: Inode, attr: Stat): OverlayInode {
     const wrapper = wrapLower(this, lower, attr);
     wrapper.place.foundAt(dir, name);
     return wrapper;

@@ -13,7 +13,7 @@ import type { Path } from '../../vfs/mount.ts';
 import { DirectoryFile, type OpenFile } from '../../vfs/open_file.ts';
 import type { DirEntry, Stat } from '../../vfs/stat.ts';
 import type { Overlay } from './overlay.ts';
-import { type OverlayInode, OverlayNode, adoptAttributes } from './overlay_inode.ts';
+import { adoptAttributes, type OverlayInode, OverlayNode } from './overlay_inode.ts';
 import { OverlayRegular } from './overlay_regular.ts';
 import { Placement } from './placement.ts';
 

@@ -12,6 +12,7 @@ import {
   type Mapper,
   MappingSet,
 } from '../../mm/mappable.ts';
+import { pageCeil } from '../../mm/page.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import { Dentry } from '../../vfs/dentry.ts';
 import type { Inode } from '../../vfs/inode.ts';
@@ -146,33 +147,17 @@ export class OverlayRegular extends MemoryRegular {
     pages.truncate(length);
     const extent: Extent = { fd: IN_MEMORY_FILE, offset: 0, length: 0 };
     for (let at = 0; at < length; ) {
-      const r = pages.translate(at, length - at, true, extent);
+      const r = pages.translate(at, pageCeil(length - at), true, extent);
       if (r < 0) return r;
-      const wanted = Math.min(extent.length, length - at);
-      const buffer = IoBuffer.over(memory.bytes, extent.offset, extent.offset + wanted);
-      const n = file.pread(OVERLAY_ITSELF, buffer, at);
-      if (n < 0) return n;
-      if (n === 0) return -EIO;
-      at += n;
-      if (at % 4096 !== 0 && at < length) at = this.refill(file, extent, at, wanted, n);
-      if (at < 0) return at;
+      const end = Math.min(at + extent.length, length);
+      const buffer = IoBuffer.over(memory.bytes, extent.offset, extent.offset + (end - at));
+      while (at < end) {
+        const n = file.pread(OVERLAY_ITSELF, buffer, at);
+        if (n <= 0) return n === 0 ? -EIO : n;
+        at += n;
+      }
     }
     return 0;
-  }
-
-  /** After a short read in the middle of a page: fills the rest of this extent. */
-  private refill(file: OpenFile, extent: Extent, at: number, wanted: number, got: number): number {
-    let done = got;
-    let offset = at;
-    while (done < wanted) {
-      const start = extent.offset + done;
-      const buffer = IoBuffer.over(this.fs.memory.bytes, start, extent.offset + wanted);
-      const n = file.pread(OVERLAY_ITSELF, buffer, offset);
-      if (n <= 0) return n === 0 ? -EIO : n;
-      done += n;
-      offset += n;
-    }
-    return offset;
   }
 
   // Contents --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import type { PageQuota } from '../../mm/file_pages.ts';
 import type { MemoryFile } from '../../mm/memory_file.ts';
 import { FileSystem } from '../../vfs/inode.ts';
 import type { StatFs } from '../../vfs/stat.ts';
-import { type TmpfsOptions, optionText } from './options.ts';
+import { optionText, type TmpfsOptions } from './options.ts';
 import { TmpfsDirectory } from './tmpfs_inode.ts';
 
 const PAGE = 4096;
@@ -19,8 +19,6 @@ export interface TmpfsParts {
   readonly clock: Clock;
   readonly devMajor: number;
   readonly devMinor: number;
-  /** What size=50% refers to, bytes. */
-  readonly totalMemoryBytes: number;
 }
 
 export class Tmpfs extends FileSystem implements PageQuota {
@@ -38,7 +36,13 @@ export class Tmpfs extends FileSystem implements PageQuota {
     this.memory = parts.memory;
     this.limits = limits;
     this.inodes = 1;
-    this.root = new TmpfsDirectory(this, this.nextIno(), S_IFDIR | limits.mode, limits.uid, limits.gid);
+    this.root = new TmpfsDirectory(
+      this,
+      this.nextIno(),
+      S_IFDIR | limits.mode,
+      limits.uid,
+      limits.gid,
+    );
   }
 
   nextIno(): number {

@@ -2,6 +2,8 @@
  * Changing attributes: chmod(2), chown(2), utimensat(2), truncate(2), access(2). Counterpart of Linux's
  * fs/attr.c and fs/open.c.
  */
+
+import { CAP_CHOWN, CAP_FSETID } from '../../../spec/linux/capability.ts';
 import {
   EACCES,
   EFBIG,
@@ -13,7 +15,6 @@ import {
   EROFS,
   ETXTBSY,
 } from '../../../spec/linux/errno.ts';
-import { CAP_CHOWN, CAP_FSETID } from '../../../spec/linux/capability.ts';
 import { IN_ATTRIB, IN_MODIFY } from '../../../spec/linux/inotify.ts';
 import { MS_NOEXEC } from '../../../spec/linux/mount.ts';
 import { SIGXFSZ } from '../../../spec/linux/signal.ts';
@@ -79,12 +80,7 @@ function apply(at: Path, inode: Inode, attr: SetAttr): number {
 /** A time for utimensat(2): a moment, now, or left as it is. */
 export type NewTime = Timestamp | 'now' | 'omit';
 
-export function changeTimes(
-  caller: FsCaller,
-  at: Path,
-  atime: NewTime,
-  mtime: NewTime,
-): number {
+export function changeTimes(caller: FsCaller, at: Path, atime: NewTime, mtime: NewTime): number {
   const inode = at.dentry.inode;
   if (inode === null) return -ENOENT;
   if (atime === 'omit' && mtime === 'omit') return 0;

@@ -2,15 +2,9 @@
  * Making names: mkdir(2), mknod(2), symlink(2), link(2), and the new file of open(2). Counterpart of the
  * vfs_mkdir family in Linux's fs/namei.c.
  */
-import {
-  EEXIST,
-  EINVAL,
-  ENAMETOOLONG,
-  ENOENT,
-  EPERM,
-  EXDEV,
-} from '../../../spec/linux/errno.ts';
+
 import { CAP_FSETID, CAP_MKNOD } from '../../../spec/linux/capability.ts';
+import { EEXIST, EINVAL, ENAMETOOLONG, ENOENT, EPERM, EXDEV } from '../../../spec/linux/errno.ts';
 import { IN_ATTRIB, IN_CREATE } from '../../../spec/linux/inotify.ts';
 import {
   S_IFBLK,
@@ -69,12 +63,7 @@ export function mayCreate(caller: FsCaller, parent: Path): number {
 }
 
 /** Owner and permissions of something new in `dir`: umask and set-group-id directories applied. */
-export function newInode(
-  caller: FsCaller,
-  dir: Inode,
-  mode: number,
-  directory: boolean,
-): NewInode {
+export function newInode(caller: FsCaller, dir: Inode, mode: number, directory: boolean): NewInode {
   const { creds } = caller;
   let bits = mode & 0o7777 & ~caller.fs.umask;
   const inherits = (dir.mode & S_ISGID) !== 0;
@@ -128,9 +117,7 @@ export function makeNode(
   if (device && !caller.creds.has(CAP_MKNOD)) return -EPERM;
   const how = newInode(caller, at.dir, mode, false);
   const made =
-    type === S_IFREG
-      ? at.dir.create(at.name, how)
-      : at.dir.mknod(at.name, type, how, major, minor);
+    type === S_IFREG ? at.dir.create(at.name, how) : at.dir.mknod(at.name, type, how, major, minor);
   return typeof made === 'number' ? made : announce(vfs, at, made);
 }
 

@@ -5,16 +5,9 @@
  * Deviation: mounts do not propagate (everything is MS_PRIVATE), so MS_SHARED and MS_UNBINDABLE are
  * refused rather than pretended. MS_SLAVE of a private mount is the same as MS_PRIVATE in Linux too.
  */
-import {
-  EBUSY,
-  EINVAL,
-  ELOOP,
-  ENODEV,
-  ENOENT,
-  ENOTDIR,
-  EPERM,
-} from '../../../spec/linux/errno.ts';
+
 import { CAP_SYS_ADMIN, CAP_SYS_CHROOT } from '../../../spec/linux/capability.ts';
+import { EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTDIR, EPERM } from '../../../spec/linux/errno.ts';
 import {
   MNT_DETACH,
   MNT_EXPIRE,
@@ -118,8 +111,9 @@ function bindMount(vfs: Vfs, caller: FsCaller, at: Path, request: MountRequest):
   const recursive = (request.flags & MS_REC) !== 0;
   const inside = recursive ? mountsBelow(from) : [];
   if (ns.mounts.length + inside.length >= MAX_MOUNTS) return -ENOENT;
+  const before = new Set(ns.mounts);
   const top = ns.bind(at, from, from.mount.source, from.mount.flags);
-  copyMounts(caller, from.mount, top, inside);
+  copyMounts(caller, top, inside, before);
   return 0;
 }
 
@@ -130,14 +124,19 @@ function mountsBelow(at: Path): Mount[] {
   return list;
 }
 
-/** Gives the copy of a mount copies of what stands on it. */
-function copyMounts(caller: FsCaller, from: Mount, to: Mount, below: readonly Mount[]): void {
-  const ns = caller.fs.mounts;
+/** Gives the copy of a mount copies of what stood on it, but not of what is being made. */
+function copyMounts(
+  caller: FsCaller,
+  to: Mount,
+  below: readonly Mount[],
+  before: ReadonlySet<Mount>,
+): void {
   for (const m of below) {
-    if (m === to || m.mountpoint === null) continue;
+    if (m.mountpoint === null || !before.has(m)) continue;
     const root = { mount: m, dentry: m.root };
-    const copy = ns.bind({ mount: to, dentry: m.mountpoint }, root, m.source, m.flags);
-    copyMounts(caller, m, copy, [...m.children.values()].filter((c) => c !== copy && c !== to));
+    const at = { mount: to, dentry: m.mountpoint };
+    const copy = caller.fs.mounts.bind(at, root, m.source, m.flags);
+    copyMounts(caller, copy, [...m.children.values()], before);
   }
 }
 
@@ -147,7 +146,8 @@ function moveMount(vfs: Vfs, caller: FsCaller, at: Path, source: string): number
   if (typeof from === 'number') return from;
   if (!isMountRoot(from) || from.mount.parent === null) return -EINVAL;
   if (from.dentry.inode?.isDirectory !== at.dentry.inode?.isDirectory) return -ENOTDIR;
-  for (let m: Mount | null = at.mount; m !== null; m = m.parent) if (m === from.mount) return -ELOOP;
+  for (let m: Mount | null = at.mount; m !== null; m = m.parent)
+    if (m === from.mount) return -ELOOP;
   ns.move(from.mount, at);
   return 0;
 }

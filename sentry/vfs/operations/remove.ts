@@ -1,14 +1,7 @@
 /**
  * Removing names: unlink(2), rmdir(2).
  */
-import {
-  EBUSY,
-  EINVAL,
-  EISDIR,
-  ENOENT,
-  ENOTDIR,
-  ENOTEMPTY,
-} from '../../../spec/linux/errno.ts';
+import { EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from '../../../spec/linux/errno.ts';
 import { IN_ATTRIB, IN_DELETE } from '../../../spec/linux/inotify.ts';
 import type { FsCaller } from '../caller.ts';
 import type { Dentry } from '../dentry.ts';
@@ -95,7 +88,8 @@ export function removeDirectory(
 /** Takes the cached absences out of a directory that is empty and going. */
 export function dropAbsences(vfs: Vfs, d: Dentry): void {
   if (d.children === null) return;
-  for (const child of [...d.children.values()]) if (child.inode === null) vfs.dentries.remove(child);
+  for (const child of [...d.children.values()])
+    if (child.inode === null) vfs.dentries.remove(child);
 }
 
 function forgetName(vfs: Vfs, v: Victim, name: string): void {

@@ -1,15 +1,9 @@
 /**
  * Extended attributes with the rules of their name spaces (xattr(7)).
  */
-import {
-  E2BIG,
-  ENODATA,
-  ENOENT,
-  EOPNOTSUPP,
-  EPERM,
-  ERANGE,
-} from '../../../spec/linux/errno.ts';
+
 import { CAP_SETFCAP, CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
+import { E2BIG, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ERANGE } from '../../../spec/linux/errno.ts';
 import { XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../../../spec/linux/fcntl.ts';
 import { IN_ATTRIB } from '../../../spec/linux/inotify.ts';
 import { S_ISVTX } from '../../../spec/linux/stat.ts';
