@@ -6,6 +6,7 @@ import type { SyscallEntry, SyscallFragment, SyscallTable } from '../kernel/sysc
 import { capabilitySyscalls } from './capability.ts';
 import { clockSyscalls } from './clock.ts';
 import { directorySyscalls } from './directory.ts';
+import { epollSyscalls } from './epoll.ts';
 import { fcntlSyscalls } from './fcntl.ts';
 import { fileAttributeSyscalls } from './file_attributes.ts';
 import { futexSyscalls } from './futex.ts';
@@ -19,10 +20,12 @@ import { mmapSyscalls } from './mmap.ts';
 import { mountSyscalls } from './mount.ts';
 import { openSyscalls } from './open.ts';
 import { pipeSyscalls } from './pipe.ts';
+import { pollSyscalls } from './poll.ts';
 import { prctlSyscalls } from './prctl.ts';
 import { processSyscalls } from './process.ts';
 import { readWriteSyscalls } from './read_write.ts';
 import { schedulingSyscalls } from './scheduling.ts';
+import { selectSyscalls } from './select.ts';
 import { sessionSyscalls } from './session.ts';
 import { signalSyscalls } from './signal.ts';
 import { statSyscalls } from './stat.ts';
@@ -36,6 +39,7 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   capabilitySyscalls,
   clockSyscalls,
   directorySyscalls,
+  epollSyscalls,
   fcntlSyscalls,
   fileAttributeSyscalls,
   futexSyscalls,
@@ -49,10 +53,12 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   mountSyscalls,
   openSyscalls,
   pipeSyscalls,
+  pollSyscalls,
   prctlSyscalls,
   processSyscalls,
   readWriteSyscalls,
   schedulingSyscalls,
+  selectSyscalls,
   sessionSyscalls,
   signalSyscalls,
   statSyscalls,
