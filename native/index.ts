@@ -37,6 +37,8 @@ export interface Addon {
   sampleClocks(into: Float64Array): void;
   /** Whether the CPU promises one rate for the time stamp counter in all its states. */
   tscInvariant(): boolean;
+  /** The CPUID instruction: fills [eax, ebx, ecx, edx]. */
+  cpuid(leaf: number, subleaf: number, into: Uint32Array): void;
 }
 
 /** O_TMPFILE of open(2), with the O_DIRECTORY bit it contains; Node does not name it. */
@@ -96,4 +98,5 @@ export const {
   getpid,
   sampleClocks,
   tscInvariant,
+  cpuid,
 }: Addon = addon;

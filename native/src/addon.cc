@@ -19,6 +19,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportFork(env, exports);
   ExportPtrace(env, exports);
   ExportTsc(env, exports);
+  ExportCpuid(env, exports);
   return exports;
 }
 

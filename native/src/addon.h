@@ -47,6 +47,7 @@ void ExportMemory(Napi::Env env, Napi::Object exports);
 void ExportFork(Napi::Env env, Napi::Object exports);
 void ExportPtrace(Napi::Env env, Napi::Object exports);
 void ExportTsc(Napi::Env env, Napi::Object exports);
+void ExportCpuid(Napi::Env env, Napi::Object exports);
 
 // Adds one plain C Node-API function to the exports.
 void Export(Napi::Env env, Napi::Object exports, const char* name, napi_callback callback);

@@ -33,21 +33,25 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
   ['stderr', '/proc/self/fd/2'],
   ['ptmx', 'pts/ptmx'],
 ];
-const DIRECTORIES = ['shm', 'pts', 'mqueue'];
+const DIRECTORIES: readonly (readonly [name: string, mode: number])[] = [
+  ['shm', 0o1777],
+  ['pts', 0o755],
+  ['mqueue', 0o1777],
+];
 
 function makeDevtmpfs(kernel: Kernel, totalMemoryBytes: number, data: string): FileSystem | number {
   const options = parseOptions(data === '' ? 'mode=755' : data, totalMemoryBytes);
   if (typeof options === 'number') return options;
   const { memory, clock } = kernel;
   const devMinor = kernel.vfs.nextDevMinor();
-  const parts = { memory, clock, devMajor: 0, devMinor, totalMemoryBytes };
+  const parts = { memory, clock, devMajor: 0, devMinor };
   const fs = new Tmpfs(parts, options, 'devtmpfs');
   const owner = { uid: 0, gid: 0 };
   for (const [name, major, minor] of NODES) {
     fs.root.mknod(name, S_IFCHR, { ...owner, mode: 0o666 }, major, minor);
   }
   for (const [name, target] of LINKS) fs.root.symlink(name, target, { ...owner, mode: 0o777 });
-  for (const name of DIRECTORIES) fs.root.mkdir(name, { ...owner, mode: 0o1777 });
+  for (const [name, mode] of DIRECTORIES) fs.root.mkdir(name, { ...owner, mode });
   return fs;
 }
 
@@ -57,11 +61,4 @@ export function installDevtmpfs(kernel: Kernel, totalMemoryBytes: number): void 
   kernel.vfs.fileSystemTypes.set('devtmpfs', (_caller, _source, data) =>
     makeDevtmpfs(kernel, totalMemoryBytes, data),
   );
-  kernel.vfs.fileSystemTypes.set('tmpfs', (_caller, _source, data) => {
-    const options = parseOptions(data, totalMemoryBytes);
-    if (typeof options === 'number') return options;
-    const { memory, clock } = kernel;
-    const devMinor = kernel.vfs.nextDevMinor();
-    return new Tmpfs({ memory, clock, devMajor: 0, devMinor, totalMemoryBytes }, options);
-  });
 }

@@ -217,7 +217,7 @@ export class TextFile extends PseudoInode {
     this.accept = accept;
   }
 
-  override open(_caller: FsCaller, path: Path, flags: number): OpenFile {
+  override open(_caller: FsCaller, path: Path, flags: number): OpenFile | number {
     return new OpenTextFile(path, this, flags);
   }
 }
