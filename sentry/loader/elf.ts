@@ -23,6 +23,7 @@ import { EACCES, EINVAL, EIO, ENOEXEC, ENOMEM } from '../../spec/linux/errno.ts'
 import { ELF64_EHDR, ELF64_PHDR } from '../../spec/linux/layout/elf.ts';
 import {
   MAP_ANONYMOUS,
+  MAP_DENYWRITE,
   MAP_FIXED,
   MAP_PRIVATE,
   PAGE_SIZE,
@@ -264,7 +265,11 @@ function mapSegment(mm: MemoryManager, file: Mappable, s: Segment, bias: number)
   const inPage = (s.vaddr + bias) % PAGE_SIZE;
   const fileEnd = s.vaddr + bias + s.fileSize;
   const end = pageCeil(s.vaddr + bias + s.memorySize);
-  const common = { prot: s.prot, flags: MAP_PRIVATE | MAP_FIXED, maxProt: PROT_ALL };
+  const common = {
+    prot: s.prot,
+    flags: MAP_PRIVATE | MAP_FIXED | MAP_DENYWRITE,
+    maxProt: PROT_ALL,
+  };
   let mapped = start;
   if (s.fileSize > 0) {
     mapped = pageCeil(fileEnd);

@@ -8,7 +8,7 @@ import { IN_MEMORY_FILE } from './mappable.ts';
 import { joinPmasIn } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import type { Pma } from './pma.ts';
-import type { Vma } from './vma.ts';
+import { VM_DENYWRITE, type Vma } from './vma.ts';
 
 /**
  * Bytes copied at one fault, its aligned neighbourhood: little at first, for a child that touches a
@@ -62,7 +62,7 @@ function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number): number
     if (shadow < 0) return shadow;
     pma.shadow = shadow;
   }
-  const size = windowSize(mm, pma);
+  const size = windowSize(mm, vma, pma);
   const windowStart = page - (page % size);
   const start = Math.max(pma.start, windowStart);
   let end = Math.min(pma.end, windowStart + size);
@@ -91,8 +91,12 @@ function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number): number
   return 0;
 }
 
-/** A power of two. */
-function windowSize(mm: MemoryManager, pma: Pma): number {
+/**
+ * A power of two. Of files that others may write, a page alone: what the application has not touched
+ * itself goes on to show what the file holds, as in Linux.
+ */
+function windowSize(mm: MemoryManager, vma: Vma, pma: Pma): number {
+  if (pma.fromFile && (vma.flags & VM_DENYWRITE) === 0) return PAGE_SIZE;
   if (mm.pmas.items.length > MANY_PIECES) return LARGEST_WINDOW;
   const before = mm.pmas.find(pma.start - PAGE_SIZE);
   if (before === null || before.cow || before.fd !== IN_MEMORY_FILE) return FIRST_WINDOW;

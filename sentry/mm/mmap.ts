@@ -40,6 +40,7 @@ import { place } from './placement.ts';
 import {
   isShared,
   PROT_ALL,
+  VM_DENYWRITE,
   VM_GROWSDOWN,
   VM_LOCKED,
   VM_NORESERVE,
@@ -156,6 +157,7 @@ function newVma(mm: MemoryManager, request: MmapRequest, start: number, end: num
   if (flags & MAP_GROWSDOWN) vmFlags |= VM_GROWSDOWN;
   if (flags & MAP_LOCKED) vmFlags |= VM_LOCKED;
   if (flags & MAP_NORESERVE) vmFlags |= VM_NORESERVE;
+  if (flags & MAP_DENYWRITE && file !== null) vmFlags |= VM_DENYWRITE;
   return {
     start,
     end,

@@ -17,6 +17,8 @@ export const VM_DONTDUMP = 0x40;
 export const VM_STACK = 0x80;
 /** Made by the kernel ([vdso], [vvar]): not to be remapped piecewise or advised away. */
 export const VM_SPECIAL = 0x100;
+/** A program or library (MAP_DENYWRITE): nobody changes the file while it is mapped. */
+export const VM_DENYWRITE = 0x200;
 
 /** Linux's stack_guard_gap: what must stay free below a VM_GROWSDOWN Vma. */
 export const STACK_GUARD = 256 * PAGE_SIZE;
