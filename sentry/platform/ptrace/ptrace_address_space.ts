@@ -3,7 +3,6 @@
  * system calls and made by a thread of the process itself, see native/src/inject.cc.
  */
 
-import { strict as assert } from 'node:assert';
 import { kill } from '../../../native/process.ts';
 import { ptrace } from '../../../native/ptrace.ts';
 import { ESRCH } from '../../../spec/linux/errno.ts';
@@ -60,7 +59,7 @@ export class PtraceAddressSpace implements AddressSpace {
   /** The stub must not be touched: an operation outside the application's part is a bug of ours. */
   #check(addr: number, length: number): void {
     const inside = addr >= 0 && length > 0 && addr + length <= this.#platform.taskSize;
-    if (!inside) assert.fail(`operation outside of the address space: ${addr} + ${length}`);
+    if (!inside) throw new Error(`operation outside of the address space: ${addr} + ${length}`);
   }
 
   flush(): number {

@@ -6,7 +6,6 @@
  * descriptor table, so a descriptor must stay open until the operation has been flushed.
  */
 
-import { strict as assert } from 'node:assert';
 import { kill, wait4 } from '../../../native/process.ts';
 import { type PtraceShared, ptrace } from '../../../native/ptrace.ts';
 import { ENOMEM } from '../../../spec/linux/errno.ts';
@@ -120,7 +119,7 @@ export class PtracePlatform implements Platform {
 
   queueResume(slot: number): void {
     const count = this.words[HEADER_RESUMING] as number;
-    if (count >= this.#maxSlots) assert.fail('more resumes than threads since the last poll');
+    if (count >= this.#maxSlots) throw new Error('more resumes than threads since the last poll');
     this.words[HEADER_SLOTS + count] = slot;
     this.words[HEADER_RESUMING] = count + 1;
   }
