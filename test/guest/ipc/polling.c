@@ -130,7 +130,7 @@ int main(void) {
   struct timeval tv = {0, 0};
   R(select(100, &ready, NULL, NULL, &tv));
   out("file %d pipe %d", FD_ISSET(file, &ready) != 0, FD_ISSET(p[0], &ready) != 0);
-  FD_SET(99, &in);
+  FD_SET(60, &in);
   R(select(100, &in, NULL, NULL, &tv));
   R(select(-1, NULL, NULL, NULL, &tv));
   tv.tv_usec = 30000;
