@@ -54,7 +54,7 @@ test: dist/runsc
 	test/packages.sh
 	$(NODE) test/run.ts
 
-check: $(MODULES) build/generated.stamp
+check: $(MODULES) $(GENERATED)
 	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.json
 	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.kernel.json
 	node_modules/.bin/biome check --diagnostic-level=error .
