@@ -8,14 +8,17 @@ import {
   getRandom,
   lseek,
   memfdCreate,
+  open,
   pread,
   pwrite,
+  read,
   write,
 } from '../native/fs.ts';
 import { exit, mapFile, monotonicNs, syscall } from '../native/index.ts';
 import { byteString } from '../native/bytes.ts';
 import type { BootConfig } from '../spec/control/boot.ts';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, SEEK_DATA, SEEK_HOLE } from '../spec/linux/fcntl.ts';
+import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
+import { O_CLOEXEC, O_RDONLY, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, SEEK_DATA, SEEK_HOLE } from '../spec/linux/fcntl.ts';
 import { MFD_CLOEXEC } from '../spec/linux/mman.ts';
 import { CLOCK_REALTIME } from '../spec/linux/time.ts';
 import { SYS_clock_gettime, SYS_ftruncate } from '../spec/linux/syscall_numbers.ts';
@@ -31,6 +34,7 @@ import { syscallTable } from './syscalls/table.ts';
 import { VdsoClock } from './vdso_clock.ts';
 
 const MEMORY_FILE_BYTES = 2 ** 40;
+const HARDWARE_ENTRIES: readonly number[] = [AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ];
 
 /** struct timespec. */
 const timespec = new Int32Array(4);
@@ -72,6 +76,21 @@ function fail(message: string): never {
   return exit(1);
 }
 
+/** What the host's own auxiliary vector says of the processor. */
+function hardwareEntries(): [number, number][] {
+  const fd = open('/proc/self/auxv', O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return [];
+  const words = new BigUint64Array(64);
+  const n = read(fd, new Uint8Array(words.buffer));
+  close(fd);
+  const entries: [number, number][] = [];
+  for (let i = 0; i + 1 < n / 8; i += 2) {
+    const type = Number(words[i]);
+    if (HARDWARE_ENTRIES.includes(type)) entries.push([type, Number(words[i + 1])]);
+  }
+  return entries;
+}
+
 function bootKernel(config: BootConfig): Kernel {
   const platform = PtracePlatform.create();
   if (typeof platform === 'number') {
@@ -90,6 +109,7 @@ function bootKernel(config: BootConfig): Kernel {
       pread,
       pwrite,
     },
+    hardware: hardwareEntries(),
     vdso: vdso.pages,
     clock,
     syscalls: syscallTable,

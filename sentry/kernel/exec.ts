@@ -120,6 +120,7 @@ export function prepareProgram(
     secure: creds.euid !== caller.creds.uid || creds.egid !== caller.creds.gid,
     stackLimit: r.limits.soft(RLIMIT_STACK),
     random: kernel.random,
+    hardware: kernel.hardware,
     vdso: kernel.vdso,
   });
   if (typeof program === 'number') {

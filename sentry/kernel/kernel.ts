@@ -51,6 +51,8 @@ export interface KernelParts {
   readonly memory: MemoryFile;
   /** How the memory manager reaches pages of host files. */
   readonly hostFiles: HostFileAccess;
+  /** Auxiliary vector entries about the processor (AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ). */
+  readonly hardware: readonly (readonly [number, number])[];
   /** Null: programs run without a vDSO. */
   readonly vdso: VdsoPages | null;
   readonly clock: Clock;
@@ -65,6 +67,8 @@ export class Kernel {
   readonly memory: MemoryFile;
   /** How the memory manager reaches pages of host files. */
   readonly hostFiles: HostFileAccess;
+  /** Auxiliary vector entries about the processor (AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ). */
+  readonly hardware: readonly (readonly [number, number])[];
   /** Null: programs run without a vDSO. */
   readonly vdso: VdsoPages | null;
   readonly clock: Clock;
@@ -95,6 +99,7 @@ export class Kernel {
     this.memory = parts.memory;
     this.hostFiles = parts.hostFiles;
     this.vdso = parts.vdso;
+    this.hardware = parts.hardware;
     this.clock = parts.clock;
     this.syscalls = parts.syscalls;
     this.random = parts.random;
@@ -114,6 +119,7 @@ export class Kernel {
     while (!this.stopping) {
       this.runReady();
       if (this.stopping) return;
+      if (this.platform.running === 0) this.memory.reclaim();
       const stopped = this.platform.poll(this.timers.nextDeadlineNs);
       if (stopped !== null) this.handleStop(stopped);
       else this.poller.drain();
