@@ -180,7 +180,7 @@ function bootConfig(plan: LaunchPlan, listenerFd: number, connectionFd: number):
     strace: config.strace,
     straceSyscalls: config.straceSyscalls,
     straceLogSize: config.straceLogSize,
-    totalMemoryBytes: plan.memoryLimitBytes,
+    totalMemoryBytes: Math.min(plan.memoryLimitBytes || Number.POSITIVE_INFINITY, os.totalmem()),
     cpuCount: Math.max(1, os.availableParallelism()),
   };
 }

@@ -39,7 +39,7 @@ export interface BootConfig {
   readonly straceSyscalls: readonly string[];
   /** Bytes of a buffer that strace shows. */
   readonly straceLogSize: number;
-  /** Bound on the sandbox's memory that sysinfo and /proc/meminfo tell, bytes; 0: the host's. */
+  /** The sandbox's memory as sysinfo and /proc/meminfo tell it, bytes: its limit or the host's all. */
   readonly totalMemoryBytes: number;
   /** CPUs the guest sees. */
   readonly cpuCount: number;
