@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { runConformance } from './conformance/conformance.ts';
 import { runTerminal } from './conformance/terminal.ts';
 import { runDocker } from './docker/docker.ts';
-import { runGuest } from './guest/guest.ts';
+import { runFuzz, runGuest } from './guest/guest.ts';
 import { Tally } from './harness/tally.ts';
 import { runUnit } from './unit.ts';
 
@@ -19,6 +19,7 @@ type Suite = (runtime: string, filter: string) => Promise<Tally>;
 const SUITES: Readonly<Record<string, Suite>> = {
   unit: (_, filter) => runUnit(filter),
   guest: runGuest,
+  fuzz: runFuzz,
   conformance: runConformance,
   terminal: runTerminal,
   docker: runDocker,

@@ -43,7 +43,7 @@ const OUTCOME_MISSING: Outcome = { output: 'the sandbox ended before it ran', st
 /** All programs as FAMILY/NAME. */
 export function programs(filter = ''): string[] {
   return readdirSync(HERE, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
+    .filter((entry) => entry.isDirectory() && entry.name !== 'fuzz')
     .flatMap((family) =>
       readdirSync(join(HERE, family.name))
         .filter((file) => file.endsWith('.c'))
@@ -174,6 +174,30 @@ export async function runGuest(runtimeName: string, filter: string): Promise<Tal
     const text = expected(name, want, listed);
     if (got.output === text && got.status === want.status) tally.pass(name);
     else tally.fail(name, `status ${got.status}\n${difference(text, got.output)}`);
+  }
+  return tally;
+}
+
+/** The fuzzer: no oracle, only that the sandbox survives to say so. */
+export async function runFuzz(runtimeName: string, filter: string): Promise<Tally> {
+  const tally = new Tally('fuzz');
+  const name = 'fuzz/random_calls';
+  if (!name.includes(filter)) return tally;
+  if (runtimeName !== 'ours' && runtimeName !== 'debian') {
+    tally.skip(name, `never on the host's kernel, which ${runtimeName} shares`);
+    return tally;
+  }
+  const broken = await build([name]);
+  const tree = await overlay(TREE);
+  const job = { args: [`/guest/${name}`], cwd: '/tmp', timeoutMs: BATCH_TIMEOUT_MS };
+  const result = await runJob(runtimeNamed(runtimeName), tree.root, job);
+  await tree.release();
+  const survived = /^children ended \d+\nwrote\nthe kernel still works: exited 0\n$/;
+  if (broken.size === 0 && result.status === 0 && survived.test(result.stdout)) tally.pass(name);
+  else {
+    const why =
+      broken.get(name) ?? `status ${result.status}${result.timedOut ? ', timed out' : ''}`;
+    tally.fail(name, `${why}\n${result.stdout.slice(-1000)}\n${result.stderr.slice(-3000)}`);
   }
   return tally;
 }
