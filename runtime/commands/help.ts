@@ -23,10 +23,14 @@ export async function helpOn(topic: string): Promise<string> {
     const entries = Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary]);
     return globalHelp(Object.fromEntries(entries));
   }
+  if (topic === 'syscalls') {
+    const { syscallsHelp } = await import('../cli/syscalls_help.ts');
+    return syscallsHelp();
+  }
   const entry = Object.hasOwn(COMMANDS, topic) ? COMMANDS[topic] : undefined;
   if (entry === undefined) {
     throw new Failure(
-      `runsc help: unknown topic "${topic}": known are ${Object.keys(COMMANDS).join(', ')}`,
+      `runsc help: unknown topic "${topic}": known are ${Object.keys(COMMANDS).join(', ')}, syscalls`,
     );
   }
   return commandHelp(await entry.load());

@@ -40,7 +40,7 @@ export const runCommand = defineCommand({
 async function runDetached(context: Context, options: CreateOptions): Promise<number> {
   const state = await createContainer(context, options);
   try {
-    startContainer(context, state);
+    startContainer(context, state, 'created');
   } catch (thrown) {
     deleteContainer(context, options.id, true);
     throw thrown;
@@ -57,7 +57,7 @@ export async function runAttended(context: Context, options: CreateOptions): Pro
     const state = await createContainer(context, options);
     try {
       const client = connect(context, state);
-      startContainer(context, state);
+      startContainer(context, state, 'created');
       const terminal = state.spec.process.terminal ?? false;
       const attended = { cid: state.id, pid: 0, terminal };
       return await signals.attend(state.sentry?.pid ?? 0, (signo) =>

@@ -202,9 +202,12 @@ export function connect(context: Context, state: ContainerState): ControlClient 
   throw new Failure(`container "${state.id}": ${MESSAGES.notRunning}`);
 }
 
-/** Lets a created container's program run. */
-export function startContainer(context: Context, state: ContainerState): ContainerState {
-  const status = currentStatus(context, state);
+/** Lets a created container's program run. `status`: its status, when the caller has just made it. */
+export function startContainer(
+  context: Context,
+  state: ContainerState,
+  status: Status = currentStatus(context, state),
+): ContainerState {
   if (!canStart(status)) {
     const reason = status === 'stopped' ? `: ${MESSAGES.notRunning}` : '';
     throw new Failure(
