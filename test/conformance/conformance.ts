@@ -14,7 +14,7 @@ import { shellCases } from './shell_cases.ts';
 import { toolCases } from './tool_cases.ts';
 
 const CASES: readonly Case[] = [...shellCases, ...fileCases, ...pythonCases, ...toolCases];
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 40_000;
 
 async function runCase(runtime: Runtime, rootfs: string, one: Case): Promise<CommandResult> {
   const tree = await overlay(rootfs);
