@@ -68,7 +68,9 @@ function buildTree(mounts: readonly GoferMount[], sources: readonly number[]): n
     (p) => process.mount('tmpfs', p, 'tmpfs', flags, 'mode=755,size=1m') >= 0,
   );
   if (base === undefined) return -EINVAL;
-  let error = fillTree(base, mounts, sources);
+  // A source that contains the base (the host's / in `runsc do`) must not show it.
+  let error = process.mount(null, base, null, mnt.MS_UNBINDABLE, null);
+  if (error === 0) error = fillTree(base, mounts, sources);
   if (error === 0) error = process.chdir(base);
   if (error === 0) error = changeRoot();
   if (error < 0) {
