@@ -77,6 +77,7 @@ import { openFd } from './path_argument.ts';
 
 /** O_ASYNC by its kernel name. */
 const FASYNC = 0o20000;
+const LOCK_MAND = 32;
 const CHANGEABLE_FLAGS = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | FASYNC;
 const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
@@ -249,6 +250,8 @@ function setLock(t: Task, file: OpenFile, addr: number, ofd: boolean, wait: bool
 export function sysFlock(t: Task, a: SyscallArgs): number {
   const file = openFd(t, a.int(0));
   if (file === undefined) return -EBADF;
+  // Mandatory locks are gone: Linux takes the request and does nothing.
+  if ((a.int(1) & LOCK_MAND) !== 0) return 0;
   const operation = a.int(1) & ~LOCK_NB;
   if (operation === LOCK_UN) {
     file.inode.locks?.unlockWhole(file);

@@ -5,6 +5,7 @@ import {
   EAGAIN,
   EBADF,
   EFAULT,
+  EINTR,
   EINVAL,
   EOPNOTSUPP,
   EPIPE,
@@ -37,14 +38,25 @@ import {
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { SyscallFragment } from '../kernel/syscall_table.ts';
 import type { Task } from '../kernel/task.ts';
-import type { IoBuffer } from '../mm/io_buffer.ts';
+import { IoBuffer } from '../mm/io_buffer.ts';
 import { notifyFile } from '../vfs/fsnotify.ts';
 import type { OpenFile } from '../vfs/open_file.ts';
 import { dropPrivileges } from '../vfs/operations/attributes.ts';
 import { openFd } from './path_argument.ts';
 
 /** The file offset moves along with the transfer. */
-const AT_OFFSET = -1;
+export const AT_OFFSET = -1;
+
+/**
+ * The caller's memory for one transfer. Memory that is not there is an error only once it is touched:
+ * whether the file has anything to say comes first, as in Linux.
+ */
+function userBuffer(t: Task, addr: number, size: number, write: boolean): IoBuffer | null {
+  const length = Math.min(size, MAX_RW_COUNT);
+  const buffer = t.mm.userBuffer(addr, length, write);
+  if (buffer !== null || addr + length > t.mm.taskSize) return buffer;
+  return IoBuffer.user(t.mm, [addr, length], length, write);
+}
 
 /** One try. `offset` is a position or AT_OFFSET. */
 function readOnce(t: Task, file: OpenFile, dst: IoBuffer, offset: number): number {
@@ -64,7 +76,17 @@ export function readFile(
 ): number {
   const n = readOnce(t, file, dst, offset);
   if (n !== -EAGAIN || nonblock) return n;
-  return t.sleep([file], POLLIN, { attempt: () => readOnce(t, file, dst, offset) });
+  const { readTimeoutNs } = file;
+  return t.sleep([file], POLLIN, {
+    attempt: () => readOnce(t, file, dst, offset),
+    deadlineNs: t.kernel.clock.monotonicNs() + readTimeoutNs,
+    onInterrupt: () => interrupted(readTimeoutNs),
+  });
+}
+
+/** socket(7): calls with a timeout are not restarted. */
+function interrupted(timeoutNs: number): number {
+  return timeoutNs === Number.POSITIVE_INFINITY ? -ERESTARTSYS : -EINTR;
 }
 
 /** One try at writing the rest of `src`; the result counts all that was written so far. */
@@ -75,7 +97,7 @@ function writeRest(t: Task, file: OpenFile, src: IoBuffer, offset: number): numb
     const n = at === AT_OFFSET ? file.write(t, src) : file.pwrite(t, src, at);
     // A file may take bytes from a cursor of its own; what it says counts.
     if (n > 0 && src.done === before) src.skip(n);
-    if (n === -EPIPE) t.raise(SIGPIPE);
+    if (n === -EPIPE && file.signalsBrokenPipe) t.raise(SIGPIPE);
     if (n === -EAGAIN) return n;
     if (n < 0) return src.done > 0 ? src.done : n;
     if (src.remaining === 0) return Math.max(src.done, n);
@@ -96,9 +118,12 @@ export function writeFile(
   const n = writeRest(t, file, src, offset);
   if (n === -EAGAIN) {
     if (nonblock) return written(file, src.done > 0 ? src.done : n);
+    const { writeTimeoutNs } = file;
     return t.sleep([file], POLLOUT, {
       attempt: () => written(file, writeRest(t, file, src, offset)),
-      onInterrupt: () => written(file, src.done > 0 ? src.done : -ERESTARTSYS),
+      deadlineNs: t.kernel.clock.monotonicNs() + writeTimeoutNs,
+      onTimeout: () => written(file, src.done > 0 ? src.done : -EAGAIN),
+      onInterrupt: () => written(file, src.done > 0 ? src.done : interrupted(writeTimeoutNs)),
     });
   }
   return written(file, n);
@@ -113,7 +138,7 @@ function written(file: OpenFile, n: number): number {
 export function sysRead(t: Task, a: SyscallArgs): number {
   const file = openFd(t, a.int(0));
   if (!file?.readable) return -EBADF;
-  const dst = t.mm.userBuffer(a.addr(1), Math.min(a.sizeT(2), MAX_RW_COUNT), true);
+  const dst = userBuffer(t, a.addr(1), a.sizeT(2), true);
   if (dst === null) return -EFAULT;
   return readFile(t, file, dst, AT_OFFSET, file.nonblock);
 }
@@ -122,7 +147,7 @@ export function sysRead(t: Task, a: SyscallArgs): number {
 export function sysWrite(t: Task, a: SyscallArgs): number {
   const file = openFd(t, a.int(0));
   if (!file?.writable) return -EBADF;
-  const src = t.mm.userBuffer(a.addr(1), Math.min(a.sizeT(2), MAX_RW_COUNT), false);
+  const src = userBuffer(t, a.addr(1), a.sizeT(2), false);
   if (src === null) return -EFAULT;
   return writeFile(t, file, src, AT_OFFSET, file.nonblock);
 }
@@ -133,7 +158,7 @@ export function sysPread64(t: Task, a: SyscallArgs): number {
   if (offset < 0) return -EINVAL;
   const file = openFd(t, a.int(0));
   if (!file?.readable) return -EBADF;
-  const dst = t.mm.userBuffer(a.addr(1), Math.min(a.sizeT(2), MAX_RW_COUNT), true);
+  const dst = userBuffer(t, a.addr(1), a.sizeT(2), true);
   if (dst === null) return -EFAULT;
   return readFile(t, file, dst, offset, file.nonblock);
 }
@@ -144,7 +169,7 @@ export function sysPwrite64(t: Task, a: SyscallArgs): number {
   if (offset < 0) return -EINVAL;
   const file = openFd(t, a.int(0));
   if (!file?.writable) return -EBADF;
-  const src = t.mm.userBuffer(a.addr(1), Math.min(a.sizeT(2), MAX_RW_COUNT), false);
+  const src = userBuffer(t, a.addr(1), a.sizeT(2), false);
   if (src === null) return -EFAULT;
   return writeFile(t, file, src, appendOffset(file, offset), file.nonblock);
 }

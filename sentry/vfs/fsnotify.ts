@@ -73,11 +73,14 @@ export function notifyInode(inode: Inode, mask: number): void {
   inode.watches?.notify(inode.isDirectory ? mask | IN_ISDIR : mask, 0, '');
 }
 
-/** The last name and the last opening of an inode are gone; so are its watches. */
+/**
+ * The last name and the last opening of an inode are gone; so are its watches. IN_ISDIR never comes with
+ * IN_DELETE_SELF and IN_MOVE_SELF.
+ */
 export function notifyGone(inode: Inode): void {
   const { watches } = inode;
   if (watches === null) return;
-  watches.notify(inode.isDirectory ? IN_DELETE_SELF | IN_ISDIR : IN_DELETE_SELF, 0, '');
+  watches.notify(IN_DELETE_SELF, 0, '');
   watches.gone();
   inode.watches = null;
 }
@@ -94,7 +97,7 @@ export function notifyMove(
   const directory = moved.isDirectory ? IN_ISDIR : 0;
   oldDir.watches?.notify(IN_MOVED_FROM | directory, cookie, oldName);
   newDir.watches?.notify(IN_MOVED_TO | directory, cookie, newName);
-  moved.watches?.notify(IN_MOVE_SELF | directory, 0, '');
+  moved.watches?.notify(IN_MOVE_SELF, 0, '');
 }
 
 /** Reports the end of an open file. */

@@ -124,6 +124,14 @@ export abstract class Inode {
    */
   abstract open(caller: FsCaller, path: Path, flags: number): OpenFile | number;
 
+  /**
+   * For inodes that are opened in a way of their own whatever their type is, such as those of host
+   * descriptors; null for all others.
+   */
+  openSpecial(_caller: FsCaller, _path: Path, _flags: number): OpenFile | number | null {
+    return null;
+  }
+
   // Directories ------------------------------------------------------------------------------
 
   /** The inode called `name`, or -ENOENT. `name` is never '.' or '..'. */

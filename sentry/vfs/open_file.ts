@@ -96,6 +96,18 @@ export abstract class OpenFile implements Waitable, LockOwner {
     return this.waitQueue !== null;
   }
 
+  /** How long read(2) and write(2) wait (SO_RCVTIMEO, SO_SNDTIMEO), nanoseconds. */
+  get readTimeoutNs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+  get writeTimeoutNs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+  /** Whether write(2) raises SIGPIPE with -EPIPE: all but sockets for messages do. */
+  get signalsBrokenPipe(): boolean {
+    return true;
+  }
+
   /**
    * Asked right after opening: -EAGAIN while open(2) itself must wait on `waitQueue`, as for a fifo
    * whose other end nobody holds; 0 or -errno otherwise.

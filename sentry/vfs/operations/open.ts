@@ -230,9 +230,10 @@ function finish(
   inode: Inode,
   flags: number,
 ): OpenFile | number {
-  const kept = flags & ~CREATION_FLAGS;
-  const file = openByType(vfs, caller, at, inode, kept);
+  // Terminals want to know O_NOCTTY; nobody keeps it.
+  const file = openByType(vfs, caller, at, inode, flags & ~(CREATION_FLAGS & ~O_NOCTTY));
   if (typeof file === 'number') return file;
+  file.flags &= ~O_NOCTTY;
   if (file.writable && inode.isRegular) {
     inode.writeCount++;
     file.deniesExecution = true;
@@ -248,6 +249,8 @@ function openByType(
   inode: Inode,
   flags: number,
 ): OpenFile | number {
+  const special = inode.openSpecial(caller, at, flags);
+  if (special !== null) return special;
   switch (inode.type) {
     case S_IFREG:
     case S_IFDIR:

@@ -3,7 +3,15 @@
  */
 
 import { CAP_SETFCAP, CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
-import { E2BIG, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ERANGE } from '../../../spec/linux/errno.ts';
+import {
+  E2BIG,
+  EINVAL,
+  ENODATA,
+  ENOENT,
+  EOPNOTSUPP,
+  EPERM,
+  ERANGE,
+} from '../../../spec/linux/errno.ts';
 import { XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../../../spec/linux/fcntl.ts';
 import { IN_ATTRIB } from '../../../spec/linux/inotify.ts';
 import { S_ISVTX } from '../../../spec/linux/stat.ts';
@@ -23,6 +31,8 @@ import { checkWritable } from './writable.ts';
 function checkName(name: string): number {
   return name === '' || name.length > XATTR_NAME_MAX ? -ERANGE : 0;
 }
+
+const PREFIXES = [XATTR_SECURITY_PREFIX, XATTR_TRUSTED_PREFIX, XATTR_USER_PREFIX];
 
 /** Whether the name space lets `caller` read (or write) the attribute: 0 or -errno. */
 function mayAccess(caller: FsCaller, inode: Inode, name: string, write: boolean): number {
@@ -49,7 +59,8 @@ export function getXattr(caller: FsCaller, at: Path, name: string): Uint8Array |
   const valid = checkName(name);
   if (valid < 0) return valid;
   const allowed = mayAccess(caller, inode, name, false);
-  return allowed < 0 ? allowed : inode.getxattr(name);
+  if (allowed < 0) return allowed;
+  return PREFIXES.includes(name) ? -EINVAL : inode.getxattr(name);
 }
 
 export function setXattr(
@@ -85,7 +96,8 @@ export function removeXattr(caller: FsCaller, at: Path, name: string): number {
 
 function mayChange(caller: FsCaller, at: Path, inode: Inode, name: string): number {
   const writable = checkWritable(at);
-  return writable < 0 ? writable : mayAccess(caller, inode, name, true);
+  const allowed = writable < 0 ? writable : mayAccess(caller, inode, name, true);
+  return allowed === 0 && PREFIXES.includes(name) ? -EINVAL : allowed;
 }
 
 /** The names that `caller` may know of. */
