@@ -24,10 +24,14 @@ import { pollSyscalls } from './poll.ts';
 import { prctlSyscalls } from './prctl.ts';
 import { processSyscalls } from './process.ts';
 import { readWriteSyscalls } from './read_write.ts';
+import { receiveSyscalls } from './receive.ts';
 import { schedulingSyscalls } from './scheduling.ts';
 import { selectSyscalls } from './select.ts';
+import { sendSyscalls } from './send.ts';
 import { sessionSyscalls } from './session.ts';
 import { signalSyscalls } from './signal.ts';
+import { socketSyscalls } from './socket.ts';
+import { spliceSyscalls } from './splice.ts';
 import { statSyscalls } from './stat.ts';
 import { syncSyscalls } from './sync.ts';
 import { systemSyscalls } from './system.ts';
@@ -57,10 +61,14 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   prctlSyscalls,
   processSyscalls,
   readWriteSyscalls,
+  receiveSyscalls,
   schedulingSyscalls,
   selectSyscalls,
+  sendSyscalls,
   sessionSyscalls,
   signalSyscalls,
+  socketSyscalls,
+  spliceSyscalls,
   statSyscalls,
   syncSyscalls,
   systemSyscalls,
