@@ -3,6 +3,7 @@
  * that can be mounted, devices, fifos.
  */
 import { installDevtmpfs } from '../fsimpl/dev/devtmpfs.ts';
+import { installDevpts } from '../fsimpl/devpts/tty_devices.ts';
 import { installProc } from '../fsimpl/proc/proc_file_system.ts';
 import { installSysfs } from '../fsimpl/sys/sysfs.ts';
 import { installPipes } from '../fsimpl/pipe/pipe_file.ts';
@@ -14,6 +15,7 @@ export function installFileTypes(kernel: Kernel, totalMemoryBytes: number): void
   installPipes(kernel);
   installTmpfs(kernel, totalMemoryBytes);
   installDevtmpfs(kernel, totalMemoryBytes);
+  installDevpts(kernel);
   installSysfs(kernel);
   installProc(kernel, hostCpu());
 }

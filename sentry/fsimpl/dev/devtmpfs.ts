@@ -25,6 +25,7 @@ const NODES: readonly (readonly [name: string, major: number, minor: number])[] 
   ['random', MEM_MAJOR, RANDOM_MINOR],
   ['urandom', MEM_MAJOR, URANDOM_MINOR],
   ['tty', TTY_MAJOR, 0],
+  ['console', TTY_MAJOR, 1],
 ];
 const LINKS: readonly (readonly [name: string, target: string])[] = [
   ['fd', '/proc/self/fd'],
