@@ -190,6 +190,12 @@ export class Task implements FsCaller {
     return this.sleep([on], events, { attempt });
   }
 
+  /** The same for calls with a time limit or an end of their own. */
+  waitUntilDeadline(on: Waitable, events: number, nonblock: boolean, options: WaitOptions): number {
+    const r = options.attempt();
+    return r !== -EAGAIN || nonblock ? r : this.sleep([on], events, options);
+  }
+
   /**
    * Sleeps until one of `queues` notifies `events`, the deadline passes or a signal arrives. The
    * attempt is made once more after registering, so no wake-up is lost. A task that waits for nothing

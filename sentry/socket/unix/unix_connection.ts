@@ -1,0 +1,141 @@
+/**
+ * Connection-oriented unix sockets: what SOCK_STREAM and SOCK_SEQPACKET share (listen(2), accept(2),
+ * connect(2) on unix(7)).
+ */
+import {
+  EAGAIN,
+  ECONNREFUSED,
+  ECONNRESET,
+  EINVAL,
+  EISCONN,
+  ENOTCONN,
+} from '../../../spec/linux/errno.ts';
+import { POLLOUT } from '../../../spec/linux/poll.ts';
+import { SOMAXCONN } from '../../../spec/linux/socket.ts';
+import type { FsCaller } from '../../vfs/caller.ts';
+import type { UserCredentials } from '../socket.ts';
+import {
+  effectiveCredentials,
+  READABLE,
+  RECEIVE_SHUT,
+  SEND_SHUT,
+  UnixSocket,
+} from './unix_socket.ts';
+
+type ConnectionState = 'unconnected' | 'listening' | 'connected';
+
+export abstract class UnixConnection extends UnixSocket {
+  protected state: ConnectionState = 'unconnected';
+  /** Connections made and not accepted yet; the listener holds their references. */
+  private readonly backlog: UnixConnection[] = [];
+  private backlogLimit = 0;
+  /** Who called listen(2): what SO_PEERCRED tells clients. */
+  private listener: UserCredentials | null = null;
+  private listenerGroups: readonly number[] = [];
+  private accepted = true;
+
+  /** A new unconnected socket of the same type. */
+  protected abstract another(caller: FsCaller): UnixConnection;
+  /** Something received that nobody will read now. */
+  protected abstract get unread(): boolean;
+  /** Drops what was received. */
+  protected abstract clear(): void;
+
+  override get listening(): boolean {
+    return this.state === 'listening';
+  }
+
+  protected override get hungUp(): boolean {
+    return this.state === 'unconnected';
+  }
+
+  protected override get maySend(): boolean {
+    return this.state !== 'listening' && super.maySend;
+  }
+
+  protected override get hasInput(): boolean {
+    return this.state === 'listening' ? this.backlog.length > 0 : this.unread;
+  }
+
+  /** Joins two sockets (socketpair(2)). */
+  pairWith(caller: FsCaller, other: UnixConnection): void {
+    const who = effectiveCredentials(caller);
+    const { groups } = caller.creds;
+    this.joinTo(other, who, groups);
+    other.joinTo(this, who, groups);
+  }
+
+  private joinTo(peer: UnixConnection, who: UserCredentials, groups: readonly number[]): void {
+    this.state = 'connected';
+    this.peer = peer;
+    this.setPeerIdentity(who, groups);
+  }
+
+  override listen(caller: FsCaller, backlog: number): number {
+    if (!this.named || this.state === 'connected') return -EINVAL;
+    const limit = backlog < 0 ? SOMAXCONN : Math.min(backlog, SOMAXCONN);
+    const grown = limit > this.backlogLimit;
+    this.backlogLimit = limit;
+    this.state = 'listening';
+    this.listener = effectiveCredentials(caller);
+    this.listenerGroups = caller.creds.groups;
+    this.setPeerIdentity(this.listener, this.listenerGroups);
+    if (grown) this.room.notify(POLLOUT);
+    return 0;
+  }
+
+  override connect(caller: FsCaller, address: Uint8Array): number {
+    const to = this.find(caller, address);
+    if (typeof to === 'number') return to;
+    const other = to as UnixConnection;
+    if (other.state !== 'listening' || (other.shutdowns & RECEIVE_SHUT) !== 0) {
+      return -ECONNREFUSED;
+    }
+    if (this.state !== 'unconnected') return this.state === 'connected' ? -EISCONN : -EINVAL;
+    if (other.backlog.length > other.backlogLimit) {
+      this.awaitRoomAt(other);
+      return -EAGAIN;
+    }
+    if (this.options.passCredentials) {
+      const r = this.autobind(caller);
+      if (r < 0) return r;
+    }
+    const server = this.another(caller);
+    server.accepted = false;
+    server.shareNameOf(other);
+    server.joinTo(this, effectiveCredentials(caller), caller.creds.groups);
+    this.joinTo(server, other.listener as UserCredentials, other.listenerGroups);
+    other.backlog.push(server);
+    other.notify(READABLE);
+    return 0;
+  }
+
+  override accept(): UnixSocket | number {
+    if (this.state !== 'listening') return -EINVAL;
+    const server = this.backlog.shift();
+    if (server === undefined) {
+      return (this.shutdowns & RECEIVE_SHUT) !== 0 ? -EINVAL : -EAGAIN;
+    }
+    server.accepted = true;
+    this.room.notify(POLLOUT);
+    return server;
+  }
+
+  override peerAddress(): Uint8Array | number {
+    return this.peer === null ? -ENOTCONN : this.peer.address;
+  }
+
+  protected override shutDownPeer(mask: number): void {
+    const forPeer =
+      ((mask & RECEIVE_SHUT) !== 0 ? SEND_SHUT : 0) | ((mask & SEND_SHUT) !== 0 ? RECEIVE_SHUT : 0);
+    this.peer?.peerShutDown(forPeer, 0);
+  }
+
+  protected override release(): void {
+    super.release();
+    for (const server of this.backlog.splice(0)) server.close();
+    const lost = this.unread || !this.accepted;
+    this.peer?.peerShutDown(RECEIVE_SHUT | SEND_SHUT, lost ? ECONNRESET : 0);
+    this.clear();
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * SOCK_DGRAM of unix(7): reliable messages between named sockets.
+ */
+import {
+  EAGAIN,
+  ECONNREFUSED,
+  ECONNRESET,
+  EFAULT,
+  ENOTCONN,
+  EOPNOTSUPP,
+  EPIPE,
+} from '../../../spec/linux/errno.ts';
+import { getU16 } from '../../../spec/linux/little_endian.ts';
+import { POLLOUT } from '../../../spec/linux/poll.ts';
+import { AF_UNSPEC, MSG_DONTWAIT, MSG_OOB, SOCK_DGRAM } from '../../../spec/linux/socket.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { IoBuffer } from '../../mm/io_buffer.ts';
+import type { FsCaller } from '../../vfs/caller.ts';
+import type { Incoming, Outgoing } from '../socket.ts';
+import { checkMessageSize, MessageQueue, messageCharge, takeBytes } from './message_queue.ts';
+import { Rights } from './unix_rights.ts';
+import {
+  credentialsToSend,
+  effectiveCredentials,
+  READABLE,
+  RECEIVE_SHUT,
+  SEND_SHUT,
+  UnixSocket,
+} from './unix_socket.ts';
+
+/** net.unix.max_dgram_qlen: strangers find a socket full when more messages than this wait. */
+const MAX_QUEUE = 10;
+
+export class UnixDatagram extends UnixSocket {
+  private readonly queue = new MessageQueue();
+
+  constructor(caller: FsCaller) {
+    super(caller, SOCK_DGRAM);
+  }
+
+  protected override get hasInput(): boolean {
+    return this.queue.count > 0;
+  }
+  protected override waitingBytes(): number {
+    return this.queue.nextLength;
+  }
+  override get listening(): boolean {
+    return false;
+  }
+  override listen(): number {
+    return -EOPNOTSUPP;
+  }
+  override accept(): number {
+    return -EOPNOTSUPP;
+  }
+  override peerAddress(): Uint8Array | number {
+    return this.peer === null ? -ENOTCONN : this.peer.address;
+  }
+
+  /** Joins two sockets (socketpair(2)). */
+  pairWith(caller: FsCaller, other: UnixDatagram): void {
+    const who = effectiveCredentials(caller);
+    this.peer = other;
+    other.peer = this;
+    this.setPeerIdentity(who, caller.creds.groups);
+    other.setPeerIdentity(who, caller.creds.groups);
+  }
+
+  /** AF_UNSPEC dissolves the association. */
+  override connect(caller: FsCaller, address: Uint8Array): number {
+    let to: UnixDatagram | null = null;
+    if (address.length < 2 || getU16(address, 0) !== AF_UNSPEC) {
+      if (this.options.passCredentials) {
+        const r = this.autobind(caller);
+        if (r < 0) return r;
+      }
+      const found = this.find(caller, address);
+      if (typeof found === 'number') return found;
+      to = found as UnixDatagram;
+      const welcome = to.accepts(this);
+      if (welcome < 0) return welcome;
+    }
+    const old = this.peer;
+    this.peer = to;
+    if (old !== null && old !== to) this.disconnected(old as UnixDatagram);
+    return 0;
+  }
+
+  /** What the former peer sent is lost, and it is told. */
+  private disconnected(old: UnixDatagram): void {
+    if (this.queue.count === 0) return;
+    this.queue.clear();
+    this.room.notify(POLLOUT);
+    if (!old.dead && old.peer === this) {
+      old.setError(ECONNRESET);
+      old.notify(READABLE);
+    }
+  }
+
+  /** Too much waits at `to` for messages from here; its mutual peer is bounded by its send buffer. */
+  private finds(to: UnixDatagram): 'room' | 'full' {
+    return to.peer !== this && to !== this && to.queue.count > MAX_QUEUE ? 'full' : 'room';
+  }
+
+  protected override get maySend(): boolean {
+    if (!super.maySend) return false;
+    const to = this.peer as UnixDatagram | null;
+    if (to === null || to.dead || this.finds(to) === 'room') return true;
+    this.awaitRoomAt(to);
+    return false;
+  }
+
+  override send(caller: FsCaller, src: IoBuffer, how: Outgoing): number {
+    if ((how.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+    const to = this.destination(caller, how.address);
+    if (typeof to === 'number') return to;
+    const length = src.remaining;
+    const fits = checkMessageSize(length, this.options.sendBuffer);
+    if (fits < 0) return fits;
+    const r = this.mayDeliver(to);
+    if (r < 0) return r;
+    const bytes = takeBytes(src);
+    if (bytes === null) return -EFAULT;
+    const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights);
+    if (typeof rights === 'number') return rights;
+    how.rights = null;
+    const charge = messageCharge(length);
+    this.sent += charge;
+    const credentials = credentialsToSend(this, to, caller, how);
+    to.queue.push({ bytes, sender: this, credentials, rights, charge });
+    to.notify(READABLE);
+    return length;
+  }
+
+  private destination(caller: FsCaller, address: Uint8Array | null): UnixDatagram | number {
+    if (address === null) return (this.peer as UnixDatagram | null) ?? -ENOTCONN;
+    if (this.options.passCredentials) {
+      const r = this.autobind(caller);
+      if (r < 0) return r;
+    }
+    const found = this.find(caller, address);
+    return typeof found === 'number' ? found : (found as UnixDatagram);
+  }
+
+  /** 0, -EAGAIN when it must wait, or -errno. */
+  private mayDeliver(to: UnixDatagram): number {
+    const error = this.takeError();
+    if (error !== 0) return -error;
+    if ((this.shutdowns & SEND_SHUT) !== 0) return -EPIPE;
+    if (this.sent >= this.options.sendBuffer) return -EAGAIN;
+    const welcome = to.accepts(this);
+    if (welcome < 0) return welcome;
+    if (to.dead) {
+      if (this.peer === to) {
+        this.peer = null;
+        this.disconnected(to);
+      }
+      return -ECONNREFUSED;
+    }
+    if ((to.shutdowns & RECEIVE_SHUT) !== 0) return -EPIPE;
+    if (this.finds(to) === 'room') return 0;
+    this.awaitRoomAt(to);
+    return -EAGAIN;
+  }
+
+  override receive(_caller: FsCaller, dst: IoBuffer, flags: number, into: Incoming): number {
+    if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+    const error = this.takeError();
+    if (error !== 0) return -error;
+    if (this.queue.count === 0) {
+      // As in Linux, only those who would wait see the end.
+      const waits = !this.nonblock && (flags & MSG_DONTWAIT) === 0;
+      return waits && (this.shutdowns & RECEIVE_SHUT) !== 0 ? 0 : -EAGAIN;
+    }
+    const n = this.queue.take(dst, flags, into);
+    this.room.notify(POLLOUT);
+    return n;
+  }
+
+  protected override release(): void {
+    super.release();
+    this.queue.clear();
+  }
+}
