@@ -354,4 +354,17 @@ describe('what must not be committed', () => {
     }
     expect(wrong).toEqual([]);
   });
+
+  test('the lock file has every optional package, or npm ci refuses it', () => {
+    interface Entry {
+      readonly optionalDependencies?: Readonly<Record<string, string>>;
+    }
+    const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, Entry>;
+    };
+    const missing = Object.values(lock.packages)
+      .flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
+      .filter((name) => lock.packages[`node_modules/${name}`] === undefined);
+    expect(missing).toEqual([]);
+  });
 });
