@@ -1,3 +1,4 @@
+/** Record locks, flock and deadlocks. */
 import { describe, expect, test } from 'vitest';
 import { EAGAIN } from '../../spec/linux/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../../spec/linux/fcntl.ts';

@@ -1,3 +1,4 @@
+/** The overlay over a tmpfs: what shows, what is copied up, and what follows. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ENOENT, ENOTEMPTY, EXDEV } from '../../../spec/linux/errno.ts';
 import {

@@ -1,3 +1,4 @@
+/** Options, limits and holes of tmpfs. */
 import { describe, expect, test } from 'vitest';
 import { EINVAL, ENOSPC, ENXIO } from '../../../spec/linux/errno.ts';
 import {

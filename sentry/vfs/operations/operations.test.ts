@@ -1,3 +1,4 @@
+/** The VFS operations over a tmpfs, with the errors of Linux. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   EACCES,
