@@ -28,7 +28,7 @@ const MANDATORY: readonly MountSpec[] = [
   { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
   { destination: '/dev', type: 'devtmpfs', source: 'dev', options: ['nosuid', 'mode=755'] },
-  { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'ptmxmode=0666'] },
+  { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'gid=5', 'mode=0620', 'ptmxmode=0666'] },
 ];
 /** Types of config.json that have no counterpart here; the mount is left out. */
 const LEFT_OUT = new Set(['cgroup', 'cgroup2', 'mqueue', 'debugfs', 'tracefs', 'securityfs', 'bpf']);
@@ -86,12 +86,16 @@ class Builder {
     const creds = Credentials.of(0, 0, [], ALL_CAPABILITIES);
     this.caller = bootCaller(container, creds, new FsContext(this.namespace, at, at, 0o022));
     const mounts = spec.mounts ?? [];
-    for (const m of MANDATORY) {
-      if (!mounts.some((other) => clean(other.destination) === m.destination)) {
-        this.mount(m, `mandatory mount ${m.destination}`, -1);
-      }
-    }
+    const missing = MANDATORY.filter(
+      (m) => !mounts.some((other) => clean(other.destination) === m.destination),
+    );
+    // What the configuration mounts must not hide them: /dev/pts comes after its /dev.
+    const isInside = (m: MountSpec): boolean =>
+      mounts.some((other) => m.destination.startsWith(`${clean(other.destination)}/`));
+    const mandatory = (m: MountSpec): void => this.mount(m, `mandatory mount ${m.destination}`, -1);
+    for (const m of missing) if (!isInside(m)) mandatory(m);
     mounts.forEach((m, i) => this.mount(m, `mounts[${i}]`, p.goferMounts.indexOf(i)));
+    for (const m of missing) if (isInside(m)) mandatory(m);
     for (const path of spec.linux?.readonlyPaths ?? []) this.makeReadonly(path);
     for (const path of spec.linux?.maskedPaths ?? []) this.mask(path);
     container.onDestroy = () => this.abandon();
