@@ -11,9 +11,9 @@ NODE := node_modules/.bin/node
 MODULES := node_modules/.package-lock.json
 ROOMS := $(wildcard spec native sentry gofer runtime shim)
 
-SOURCES := $(shell find $(ROOMS) -name '*.ts' ! -name '*.test.ts' ! -path '*/test/*' | LC_ALL=C sort)
+SOURCES := $(shell find $(ROOMS) -name '*.ts' ! -name '*.test.ts' ! -path '*/generated/*' | LC_ALL=C sort)
 ADDON_SOURCES := $(wildcard native/src/* native/include/* native/build.mjs)
-GENERATED := spec/oci/generated/validators.js
+GENERATED := spec/oci/generated/validators.js sentry/loader/vdso/generated/image.js
 
 .DELETE_ON_ERROR:
 .PHONY: all demo test check bench clean FORCE
@@ -30,6 +30,10 @@ build/runsc.node: $(MODULES) $(ADDON_SOURCES)
 
 spec/oci/generated/validators.js: $(MODULES) spec/oci/generate.mjs $(wildcard spec/oci/schema*.ts)
 	$(NODE) spec/oci/generate.mjs
+	@touch $@
+
+sentry/loader/vdso/generated/image.js: $(MODULES) $(wildcard sentry/loader/vdso/*.mjs sentry/loader/vdso/vdso.* sentry/loader/vdso/*.h)
+	$(NODE) sentry/loader/vdso/build.mjs
 	@touch $@
 
 # Changes when a source file is added or removed, which time stamps alone do not show.
