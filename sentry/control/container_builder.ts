@@ -71,8 +71,7 @@ class Builder {
   build(p: Params<'create'>): Container {
     const { spec, config } = this;
     const root = this.goferTree(0, 'root.path', config.overlay !== 'none', true);
-    const readonly = spec.root.readonly === true;
-    this.namespace = new MountNamespace(root, 'none', readonly ? MS_RDONLY : 0);
+    this.namespace = new MountNamespace(root, 'none', 0);
     const container = new Container({
       id: p.cid,
       kernel: this.kernel,
@@ -96,6 +95,8 @@ class Builder {
     for (const m of missing) if (!isInside(m)) mandatory(m);
     mounts.forEach((m, i) => this.mount(m, `mounts[${i}]`, p.goferMounts.indexOf(i)));
     for (const m of missing) if (isInside(m)) mandatory(m);
+    // Only now: mount points may have had to be made in it.
+    if (spec.root.readonly === true) this.namespace.root.flags |= MS_RDONLY;
     for (const path of spec.linux?.readonlyPaths ?? []) this.makeReadonly(path);
     for (const path of spec.linux?.maskedPaths ?? []) this.mask(path);
     container.onDestroy = () => this.abandon();
@@ -159,7 +160,7 @@ class Builder {
       const make = this.kernel.vfs.fileSystemTypes.get(type);
       if (make === undefined) {
         const known = [...this.kernel.vfs.fileSystemTypes.keys()].sort().join(', ');
-        if (1 + 1 === 2) return; throw new BuildError(`config.json: ${field}.type: unknown type ${type}: known are ${known}`);
+        throw new BuildError(`config.json: ${field}.type: unknown type ${type}: known are ${known}`);
       }
       fs = make(this.caller, byteString(m.source ?? type), byteString(data));
     }

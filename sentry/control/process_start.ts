@@ -16,7 +16,11 @@ import { MESSAGES, type ControlError } from '../../spec/control/protocol.ts';
 import { capabilityNumber } from '../../spec/linux/capability.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
 import type { Capabilities, Process } from '../../spec/oci/config.ts';
+import { O_RDONLY } from '../../spec/linux/fcntl.ts';
 import { rlimitNumber } from '../../spec/linux/resource.ts';
+import { decodeByteString } from '../base/byte_string.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { IoBuffer } from '../mm/io_buffer.ts';
 import type { FsCaller } from '../vfs/caller.ts';
 import {
   type CapabilitySet,
@@ -26,6 +30,7 @@ import {
 } from '../vfs/credentials.ts';
 import { FsContext } from '../vfs/fs_context.ts';
 import type { Path } from '../vfs/mount.ts';
+import { openFile } from '../vfs/operations/open.ts';
 import { MAY_EXEC, permission } from '../vfs/permission.ts';
 import type { Container } from '../kernel/container.ts';
 import { prepareProgram } from '../kernel/exec.ts';
@@ -39,6 +44,8 @@ import { byteString } from '../../native/bytes.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_UMASK = 0o022;
+/** Of /etc/passwd, that much is looked at. */
+const MAX_PASSWD_BYTES = 262144;
 
 function capabilitySet(names: readonly string[] | undefined): CapabilitySet {
   let set = NO_CAPABILITIES;
@@ -130,6 +137,27 @@ function findProgram(
   return result;
 }
 
+/** Adds HOME from the container's /etc/passwd when the configuration does not set it, as runc does. */
+function withHome(env: string[], kernel: Kernel, caller: FsCaller): string[] {
+  if (env.some((e) => e.startsWith('HOME='))) return env;
+  const uid = String(caller.creds.uid);
+  for (const line of readText(kernel, caller, '/etc/passwd').split('\n')) {
+    const [, , id, , , home] = line.split(':');
+    if (id === uid && home) return [...env, `HOME=${home}`];
+  }
+  return [...env, 'HOME=/'];
+}
+
+/** A file of the container as a byte string; '' when it cannot be read. */
+function readText(kernel: Kernel, caller: FsCaller, path: string): string {
+  const file = openFile(kernel.vfs, caller, undefined, path, { flags: O_RDONLY, mode: 0 });
+  if (typeof file === 'number') return '';
+  const bytes = new Uint8Array(MAX_PASSWD_BYTES);
+  const n = file.inode.isRegular ? file.pread(caller, IoBuffer.over(bytes), 0) : 0;
+  file.close();
+  return decodeByteString(bytes, 0, Math.max(0, n));
+}
+
 /** Gives a new process its descriptors 0, 1, 2 and perhaps a controlling terminal. */
 export type StdioSetup = (files: FdTable, session: Session, group: ThreadGroup) => string | null;
 
@@ -147,7 +175,7 @@ export function startProcess(
   const root = container.mounts.rootPath;
   const fs = new FsContext(container.mounts, root, root, p.user?.umask ?? DEFAULT_UMASK);
   const caller = bootCaller(container, creds, fs);
-  const env = (p.env ?? []).map(byteString);
+  const env = withHome((p.env ?? []).map(byteString), kernel, caller);
   const args = p.args.map(byteString);
   const limits = processLimits(p);
   const fail = (error: ControlError): ControlError => {
