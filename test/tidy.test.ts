@@ -39,26 +39,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/vfs',
   ],
   // Siblings never import each other: each folder of fsimpl/ and socket/ is a room of its own.
-  // What has no name in any tree gets its inode from fsimpl/anon; what the kernel makes up is built of
-  // fsimpl/pseudo.
   'sentry/fsimpl/*': [
     'spec',
     'sentry/base',
     'sentry/arch',
+    'sentry/platform/platform.ts',
     'sentry/mm',
     'sentry/vfs',
     'sentry/kernel',
-    'sentry/fsimpl/anon',
-    'sentry/fsimpl/pseudo',
-  ],
-  // devtmpfs is a tmpfs that comes with nodes.
-  'sentry/fsimpl/dev': [
-    'spec',
-    'sentry/base',
-    'sentry/mm',
-    'sentry/vfs',
-    'sentry/kernel',
-    'sentry/fsimpl/tmpfs',
   ],
   'sentry/socket/*': [
     'spec',
@@ -67,8 +55,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/mm',
     'sentry/vfs',
     'sentry/kernel',
-    'sentry/fsimpl/anon',
+    'sentry/socket/socket.ts',
   ],
+  // What all families of sockets share.
+  'sentry/socket': ['spec', 'sentry/base', 'sentry/mm', 'sentry/vfs', 'sentry/kernel'],
   // These hold host descriptors.
   'sentry/fsimpl/gofer': [
     'spec',
