@@ -39,6 +39,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/vfs',
   ],
   // Siblings never import each other: each folder of fsimpl/ and socket/ is a room of its own.
+  // What has no name in any tree gets its inode from fsimpl/anon; what the kernel makes up is built of
+  // fsimpl/pseudo.
   'sentry/fsimpl/*': [
     'spec',
     'sentry/base',
@@ -47,6 +49,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/mm',
     'sentry/vfs',
     'sentry/kernel',
+    'sentry/fsimpl/anon',
+    'sentry/fsimpl/pseudo',
+  ],
+  // devtmpfs is a tmpfs that comes with nodes.
+  'sentry/fsimpl/dev': [
+    'spec',
+    'sentry/base',
+    'sentry/mm',
+    'sentry/vfs',
+    'sentry/kernel',
+    'sentry/fsimpl/tmpfs',
   ],
   'sentry/socket/*': [
     'spec',
@@ -55,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/mm',
     'sentry/vfs',
     'sentry/kernel',
+    'sentry/fsimpl/anon',
     'sentry/socket/socket.ts',
   ],
   // What all families of sockets share.
