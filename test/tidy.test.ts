@@ -72,7 +72,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sentry/socket/socket.ts',
   ],
   // What all families of sockets share.
-  'sentry/socket': ['spec', 'sentry/base', 'sentry/mm', 'sentry/vfs', 'sentry/kernel'],
+  'sentry/socket': [
+    'spec',
+    'sentry/base',
+    'sentry/mm',
+    'sentry/vfs',
+    'sentry/kernel',
+    'sentry/fsimpl/anon',
+  ],
   // These hold host descriptors.
   'sentry/fsimpl/gofer': [
     'spec',
