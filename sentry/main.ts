@@ -15,7 +15,6 @@ import {
   write,
 } from '../native/fs.ts';
 import { exit, mapFile, monotonicNs, syscall } from '../native/index.ts';
-import { byteString } from '../native/bytes.ts';
 import type { BootConfig } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
 import { O_CLOEXEC, O_RDONLY, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, SEEK_DATA, SEEK_HOLE } from '../spec/linux/fcntl.ts';
@@ -71,9 +70,12 @@ function makeLog(fd: number): (message: string) => void {
   };
 }
 
+/** As gVisor's runsc, for whatever is our own failure and not the container's. */
+const EXIT_FAILURE = 128;
+
 function fail(message: string): never {
   write(2, new TextEncoder().encode(`error: ${message}\n`));
-  return exit(1);
+  return exit(EXIT_FAILURE);
 }
 
 /** What the host's own auxiliary vector says of the processor. */
@@ -141,6 +143,7 @@ export function sentryMain(config: BootConfig): never {
     return exit(sandbox.exitStatus);
   } catch (thrown) {
     const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    return fail(byteString(error));
+    makeLog(config.debugLogFd)(`the sandbox ends: ${error}`);
+    return fail(error);
   }
 }
