@@ -182,6 +182,10 @@ export abstract class OpenFile implements Waitable, LockOwner {
     this.refs++;
     return this;
   }
+  /** How many hold it. */
+  get references(): number {
+    return this.refs;
+  }
   /** Drops one reference; the last one ends the description. */
   close(): void {
     if (--this.refs > 0) return;

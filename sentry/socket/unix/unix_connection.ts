@@ -14,6 +14,7 @@ import { POLLOUT } from '../../../spec/linux/poll.ts';
 import { SOMAXCONN } from '../../../spec/linux/socket.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { UserCredentials } from '../socket.ts';
+import { collectLostSockets } from './unix_rights.ts';
 import {
   effectiveCredentials,
   READABLE,
@@ -38,8 +39,6 @@ export abstract class UnixConnection extends UnixSocket {
   protected abstract another(caller: FsCaller): UnixConnection;
   /** Something received that nobody will read now. */
   protected abstract get unread(): boolean;
-  /** Drops what was received. */
-  protected abstract clear(): void;
 
   override get listening(): boolean {
     return this.state === 'listening';
@@ -136,6 +135,7 @@ export abstract class UnixConnection extends UnixSocket {
     for (const server of this.backlog.splice(0)) server.close();
     const lost = this.unread || !this.accepted;
     this.peer?.peerShutDown(RECEIVE_SHUT | SEND_SHUT, lost ? ECONNRESET : 0);
-    this.clear();
+    this.dropReceived();
+    collectLostSockets();
   }
 }

@@ -18,7 +18,7 @@ import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { Incoming, Outgoing } from '../socket.ts';
 import { checkMessageSize, MessageQueue, messageCharge, takeBytes } from './message_queue.ts';
-import { Rights } from './unix_rights.ts';
+import { collectLostSockets, Rights } from './unix_rights.ts';
 import {
   credentialsToSend,
   effectiveCredentials,
@@ -121,7 +121,7 @@ export class UnixDatagram extends UnixSocket {
     if (r < 0) return r;
     const bytes = takeBytes(src);
     if (bytes === null) return -EFAULT;
-    const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights);
+    const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights, to);
     if (typeof rights === 'number') return rights;
     how.rights = null;
     const charge = messageCharge(length);
@@ -177,8 +177,14 @@ export class UnixDatagram extends UnixSocket {
     return n;
   }
 
+  override dropReceived(): void {
+    this.queue.clear();
+  }
+
   protected override release(): void {
     super.release();
+    this.peer = null;
     this.queue.clear();
+    collectLostSockets();
   }
 }

@@ -25,7 +25,7 @@ export class UnixSeqpacket extends UnixConnection {
   protected override get unread(): boolean {
     return this.queue.count > 0;
   }
-  protected override clear(): void {
+  override dropReceived(): void {
     this.queue.clear();
   }
   protected override waitingBytes(): number {
@@ -47,7 +47,7 @@ export class UnixSeqpacket extends UnixConnection {
     if (this.sent >= this.options.sendBuffer) return -EAGAIN;
     const bytes = takeBytes(src);
     if (bytes === null) return -EFAULT;
-    const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights);
+    const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights, peer);
     if (typeof rights === 'number') return rights;
     how.rights = null;
     const charge = messageCharge(length);

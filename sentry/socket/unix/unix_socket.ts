@@ -22,6 +22,7 @@ import type { FsCaller } from '../../vfs/caller.ts';
 import { type Path, pin, unpin } from '../../vfs/mount.ts';
 import { type Outgoing, Socket, type UserCredentials } from '../socket.ts';
 import { decodeUnixAddress, encodeUnixAddress } from './unix_address.ts';
+import type { RightsHolder } from './unix_rights.ts';
 import { autobindName, bindName, findByName, forgetName, nameExists } from './unix_names.ts';
 
 export const READABLE = POLLIN | POLLRDNORM;
@@ -52,7 +53,7 @@ export function credentialsToSend(
   return { pid: (caller as Task).pid, uid: caller.creds.uid, gid: caller.creds.gid };
 }
 
-export abstract class UnixSocket extends Socket {
+export abstract class UnixSocket extends Socket implements RightsHolder {
   readonly container: Container;
   /** Notified of everything that poll tells. */
   protected readonly events = new WaitQueue();
@@ -235,6 +236,8 @@ export abstract class UnixSocket extends Socket {
     if (command === TIOCOUTQ) return caller.mm.writeU32(argument, this.sent);
     return super.ioctl(caller, command, argument);
   }
+
+  abstract dropReceived(): void;
 
   /** FIONREAD, or -errno. */
   protected abstract waitingBytes(): number;

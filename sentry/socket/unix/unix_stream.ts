@@ -33,7 +33,7 @@ export class UnixStream extends UnixConnection {
   protected override get unread(): boolean {
     return this.queue.length > 0;
   }
-  protected override clear(): void {
+  override dropReceived(): void {
     const { length } = this.queue;
     this.queue.clear();
     this.peer?.received(length);
@@ -52,7 +52,7 @@ export class UnixStream extends UnixConnection {
     if (peer.dead || (peer.shutdowns & RECEIVE_SHUT) !== 0) return -EPIPE;
     const room = this.options.sendBuffer - this.sent;
     if (room <= 0) return -EAGAIN;
-    const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights);
+    const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights, peer);
     if (typeof rights === 'number') return rights;
     const n = peer.queue.append(src, room, credentialsToSend(this, peer, caller, how), rights);
     if (n === 0) {
