@@ -21,6 +21,7 @@ import type { Walked } from './session.ts';
 
 /** Inodes that hold a fid; the others walk again when they need one. */
 const MAX_HELD_FIDS = 8192;
+const MIN_HELD_FIDS = 16;
 /** Names held in directory listings, over all directories. */
 const MAX_LISTED = 1024 * 1024;
 
@@ -43,6 +44,7 @@ export class GoferFileSystem extends FileSystem {
   private readonly shownOptions: string;
   /** The inodes in use, by qid.path: hard links must be one inode. */
   private readonly inodes = new Map<number, GoferInode>();
+  private maxHeldFids = MAX_HELD_FIDS;
   private readonly fidHolders = new Set<GoferInode>();
   private readonly listings = new Map<GoferDirectory, number>();
   private listed = 0;
@@ -113,15 +115,29 @@ export class GoferFileSystem extends FileSystem {
   walk(directory: GoferInode, from: number, name: string): Walked | number {
     const w = this.client.walkGetattr(from, [name]);
     if ((typeof w === 'number' ? w : w.error) !== -EMFILE) return w;
-    this.dropFids(this.fidHolders.size / 2 + 1, directory);
+    this.makeRoom(directory);
     return this.client.walkGetattr(from, [name]);
+  }
+
+  /** An extended attribute ('' for their names) of `inode`, whose reading needs a fid for a moment. */
+  getXattr(inode: GoferInode, fid: number, name: string): Uint8Array | number {
+    const r = this.client.getXattr(fid, name);
+    if (r !== -EMFILE) return r;
+    this.makeRoom(inode);
+    return this.client.getXattr(fid, name);
+  }
+
+  /** The gofer has no fids left: gives half of them back, and keeps fewer from now on. */
+  private makeRoom(keep: GoferInode): void {
+    this.maxHeldFids = Math.max(MIN_HELD_FIDS, Math.floor(this.fidHolders.size * 0.75));
+    this.dropFids(this.fidHolders.size / 2 + 1, keep);
   }
 
   /** Bounds the fids held: those got longest ago go first. The root keeps its own. */
   holdsFid(inode: GoferInode): void {
     if (inode === this.root) return;
     this.fidHolders.add(inode);
-    if (this.fidHolders.size > MAX_HELD_FIDS) this.dropFids(MAX_HELD_FIDS / 8, inode);
+    if (this.fidHolders.size > this.maxHeldFids) this.dropFids(this.maxHeldFids / 8, inode);
   }
 
   releasedFid(inode: GoferInode): void {

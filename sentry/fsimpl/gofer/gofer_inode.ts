@@ -174,7 +174,7 @@ export class GoferInode extends Inode {
     if (this.xattrNames !== null && this.fs.exclusive) return this.xattrNames;
     const fid = this.fid();
     if (fid < 0) return fid;
-    const list = this.fs.client.getXattr(fid, '');
+    const list = this.fs.getXattr(this, fid, '');
     if (typeof list === 'number') return list;
     let text = '';
     for (const byte of list) text += String.fromCharCode(byte);
@@ -188,7 +188,7 @@ export class GoferInode extends Inode {
       if (typeof names !== 'number' && !names.includes(name)) return -ENODATA;
     }
     const fid = this.fid();
-    return fid < 0 ? fid : this.fs.client.getXattr(fid, name);
+    return fid < 0 ? fid : this.fs.getXattr(this, fid, name);
   }
 
   override setxattr(name: string, value: Uint8Array, flags: number): number {
