@@ -2,7 +2,7 @@
  * pipe(2), pipe2(2).
  */
 import { EFAULT, EINVAL } from '../../spec/linux/errno.ts';
-import { O_CLOEXEC, O_NONBLOCK } from '../../spec/linux/fcntl.ts';
+import { O_CLOEXEC, O_DIRECT, O_NONBLOCK } from '../../spec/linux/fcntl.ts';
 import { SYS_pipe, SYS_pipe2 } from '../../spec/linux/syscall_numbers.ts';
 import { makePipe } from '../fsimpl/pipe/pipe_file.ts';
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
@@ -37,11 +37,11 @@ export function sysPipe(t: Task, a: SyscallArgs): number {
 /** pipe2(2). */
 export function sysPipe2(t: Task, a: SyscallArgs): number {
   const flags = a.int(1);
-  if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return -EINVAL;
+  if ((flags & ~(O_CLOEXEC | O_DIRECT | O_NONBLOCK)) !== 0) return -EINVAL;
   return doPipe(t, a.addr(0), flags);
 }
 
 export const pipeSyscalls: SyscallFragment = {
   [SYS_pipe]: { name: 'pipe', args: 'hex', fn: sysPipe },
-  [SYS_pipe2]: { name: 'pipe2', args: 'hex oflags', fn: sysPipe2, gap: 'no O_DIRECT (packet mode)' },
+  [SYS_pipe2]: { name: 'pipe2', args: 'hex oflags', fn: sysPipe2 },
 };

@@ -29,6 +29,13 @@ const READABLE = POLLIN | POLLRDNORM;
 const WRITABLE = POLLOUT | POLLWRNORM;
 const NO_BYTES = new Uint8Array(0);
 
+/** A stretch of the ring while packets (O_DIRECT) are or were in it. */
+interface Stretch {
+  length: number;
+  /** One read ends behind it and loses what it does not take. */
+  readonly packet: boolean;
+}
+
 export class Pipe {
   /** Notified with POLLIN for readers and POLLOUT for writers. */
   readonly queue = new WaitQueue();
@@ -42,6 +49,8 @@ export class Pipe {
   private ring: Uint8Array = NO_BYTES;
   private head = 0;
   private used = 0;
+  /** How the bytes in the ring are divided; null for one stream. */
+  private stretches: Stretch[] | null = null;
 
   /** Bytes waiting (FIONREAD). */
   get length(): number {
@@ -64,15 +73,41 @@ export class Pipe {
     if (dst.remaining === 0) return 0;
     if (this.used === 0) return this.writers === 0 ? 0 : -EAGAIN;
     const wasFull = this.capacity - this.used < PIPE_BUF;
+    const total =
+      this.stretches === null ? this.readBytes(dst, this.used) : this.readStretches(dst);
+    if (total > 0 && wasFull && this.capacity - this.used >= PIPE_BUF) this.queue.notify(WRITABLE);
+    return total;
+  }
+
+  private readBytes(dst: IoBuffer, max: number): number {
     let total = 0;
-    while (this.used > 0 && dst.remaining > 0) {
-      const run = Math.min(this.used, this.ring.length - this.head);
+    while (total < max && dst.remaining > 0) {
+      const run = Math.min(max - total, this.ring.length - this.head);
       const n = dst.write(this.ring, this.head, this.head + Math.min(run, dst.remaining));
       if (n === 0) break;
       this.consume(n);
       total += n;
     }
-    if (total > 0 && wasFull && this.capacity - this.used >= PIPE_BUF) this.queue.notify(WRITABLE);
+    return total;
+  }
+
+  /** Up to the end of the first packet. */
+  private readStretches(dst: IoBuffer): number {
+    let total = 0;
+    const stretches = this.stretches as Stretch[];
+    while (dst.remaining > 0) {
+      const first = stretches[0];
+      if (first === undefined) break;
+      const n = this.readBytes(dst, first.length);
+      total += n;
+      first.length -= n;
+      if (dst.faulted) break;
+      if (first.packet) this.consume(first.length);
+      else if (first.length > 0) break;
+      stretches.shift();
+      if (first.packet) break;
+    }
+    if (stretches.length === 0) this.stretches = null;
     return total;
   }
 
@@ -81,24 +116,56 @@ export class Pipe {
     this.head = this.used === 0 ? 0 : (this.head + n) % this.ring.length;
   }
 
-  /** -EPIPE without readers; -EAGAIN when nothing (or not all of an atomic write) fits. */
-  write(src: IoBuffer): number {
+  /**
+   * -EPIPE without readers; -EAGAIN when nothing (or not all of an atomic write) fits. With `packet`
+   * every PIPE_BUF bytes are one packet.
+   */
+  write(src: IoBuffer, packet = false): number {
     if (this.readers === 0) return -EPIPE;
     if (src.remaining === 0) return 0;
     const room = this.capacity - this.used;
     if (room === 0 || (src.remaining <= PIPE_BUF && room < src.remaining)) return -EAGAIN;
     if (this.ring.length !== this.capacity) this.resizeRing();
+    const total = packet ? this.writePackets(src) : this.writeBytes(src, room);
+    if (!packet && total > 0 && this.stretches !== null) this.divide(total, false);
+    if (total > 0) this.queue.notify(READABLE);
+    return total;
+  }
+
+  private writeBytes(src: IoBuffer, max: number): number {
     let total = 0;
-    while (this.used < this.capacity && src.remaining > 0) {
+    while (total < max && src.remaining > 0) {
       const tail = (this.head + this.used) % this.capacity;
-      const run = Math.min(this.capacity - this.used, this.capacity - tail);
+      const run = Math.min(max - total, this.capacity - tail);
       const n = src.read(this.ring, tail, tail + Math.min(run, src.remaining));
       if (n === 0) break;
       this.used += n;
       total += n;
     }
-    if (total > 0) this.queue.notify(READABLE);
     return total;
+  }
+
+  private writePackets(src: IoBuffer): number {
+    let total = 0;
+    while (src.remaining > 0) {
+      const room = this.capacity - this.used;
+      if (room < Math.min(src.remaining, PIPE_BUF)) break;
+      const before = this.used;
+      const n = this.writeBytes(src, PIPE_BUF);
+      if (n === 0) break;
+      this.stretches ??= before > 0 ? [{ length: before, packet: false }] : [];
+      this.divide(n, true);
+      total += n;
+    }
+    return total;
+  }
+
+  /** The last `length` bytes of the ring are a packet, or bytes of the stream. */
+  private divide(length: number, packet: boolean): void {
+    const stretches = this.stretches as Stretch[];
+    const last = stretches.at(-1);
+    if (packet || last === undefined || last.packet) stretches.push({ length, packet });
+    else last.length += length;
   }
 
   /** Copies up to `max` waiting bytes without consuming them (tee(2)). */
@@ -160,5 +227,6 @@ export class Pipe {
     this.ring = NO_BYTES;
     this.head = 0;
     this.used = 0;
+    this.stretches = null;
   }
 }

@@ -3,7 +3,14 @@
  */
 import { CAP_SYS_RESOURCE } from '../../../spec/linux/capability.ts';
 import { EAGAIN, ENOTTY, ENXIO, ESPIPE } from '../../../spec/linux/errno.ts';
-import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../../spec/linux/fcntl.ts';
+import {
+  O_ACCMODE,
+  O_DIRECT,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from '../../../spec/linux/fcntl.ts';
 import { FIONREAD } from '../../../spec/linux/ioctl.ts';
 import { S_IFIFO } from '../../../spec/linux/stat.ts';
 import type { WaitQueue } from '../../base/wait_queue.ts';
@@ -51,7 +58,7 @@ export class PipeFile extends OpenFile {
   }
 
   override write(_caller: FsCaller, src: IoBuffer): number {
-    return this.pipe.write(src);
+    return this.pipe.write(src, (this.flags & O_DIRECT) !== 0);
   }
 
   override ioctl(caller: FsCaller, command: number, argument: number): number {
@@ -106,7 +113,7 @@ class PipeInode extends AnonInode {
   }
 }
 
-/** A new pipe's two ends. `flags`: O_NONBLOCK. */
+/** A new pipe's two ends. `flags`: O_NONBLOCK, O_DIRECT (packets). */
 export function makePipe(
   kernel: Kernel,
   caller: FsCaller,
@@ -121,7 +128,7 @@ export function makePipe(
   const status = flags & O_NONBLOCK;
   return {
     reader: new PipeFile(path, inode, O_RDONLY | status, pipe),
-    writer: new PipeFile(path, inode, O_WRONLY | status, pipe),
+    writer: new PipeFile(path, inode, O_WRONLY | status | (flags & O_DIRECT), pipe),
   };
 }
 

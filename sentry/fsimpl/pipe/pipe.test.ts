@@ -1,0 +1,122 @@
+/** Pipes as state machines: atomic writes, ends, wake-ups, sizes, packets. */
+import { expect, test } from 'vitest';
+import { EAGAIN, EBUSY, EINVAL, EPERM, EPIPE } from '../../../spec/linux/errno.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../../../spec/linux/poll.ts';
+import { Waiter } from '../../base/wait_queue.ts';
+import { IoBuffer } from '../../mm/io_buffer.ts';
+import { PIPE_MAX_SIZE, Pipe } from './pipe.ts';
+
+function open(): Pipe {
+  const p = new Pipe();
+  p.addReader();
+  p.addWriter();
+  return p;
+}
+
+function write(p: Pipe, text: string | number, packet = false): number {
+  const bytes = typeof text === 'number' ? new Uint8Array(text) : Buffer.from(text);
+  return p.write(IoBuffer.over(bytes), packet);
+}
+
+function read(p: Pipe, length: number): string | number {
+  const bytes = new Uint8Array(length);
+  const n = p.read(IoBuffer.over(bytes));
+  return n < 0 ? n : Buffer.from(bytes.subarray(0, n)).toString();
+}
+
+function wakes(p: Pipe, mask: number): () => number {
+  let count = 0;
+  p.queue.add(new Waiter(mask, () => count++));
+  return () => count;
+}
+
+test('bytes come out as they went in, around the ring', () => {
+  const p = open();
+  const all: string[] = [];
+  for (let i = 0; i < 60; i++) {
+    const text = String.fromCharCode(97 + (i % 26)).repeat(3000);
+    expect(write(p, text)).toBe(3000);
+    all.push(text);
+    if (i % 2 === 1) {
+      const both = `${all.shift()}${all.shift()}`;
+      expect(read(p, 6000)).toBe(both);
+    }
+  }
+  expect(read(p, 1)).toBe(-EAGAIN);
+});
+
+test('small writes are all or nothing, large ones take what fits', () => {
+  const p = open();
+  expect(write(p, 70000)).toBe(65536);
+  expect(write(p, 1)).toBe(-EAGAIN);
+  read(p, 100);
+  expect(write(p, 4096)).toBe(-EAGAIN);
+  expect(write(p, 4097)).toBe(100);
+});
+
+test('the ends', () => {
+  const p = open();
+  write(p, 'rest');
+  p.dropWriter();
+  expect(p.pollRead(true)).toBe(POLLIN | 0x40 | POLLHUP);
+  expect(read(p, 9)).toBe('rest');
+  expect(read(p, 9)).toBe('');
+  p.addWriter();
+  expect(read(p, 9)).toBe(-EAGAIN);
+  const woken = wakes(p, POLLERR);
+  p.dropReader();
+  expect(woken()).toBe(1);
+  expect(write(p, 'x')).toBe(-EPIPE);
+  expect(p.pollWrite() & POLLERR).toBe(POLLERR);
+});
+
+test('writers are woken once a page is free', () => {
+  const p = open();
+  write(p, 65536);
+  const woken = wakes(p, POLLOUT);
+  read(p, 4000);
+  expect([woken(), p.pollWrite()]).toEqual([0, 0]);
+  read(p, 96);
+  expect(woken()).toBe(1);
+  expect(p.pollWrite() & POLLOUT).toBe(POLLOUT);
+  read(p, 4096);
+  expect(woken()).toBe(1);
+});
+
+test('sizes', () => {
+  const p = open();
+  write(p, 'kept');
+  expect(p.setCapacity(5000, false)).toBe(8192);
+  expect(read(p, 9)).toBe('kept');
+  write(p, 8000);
+  expect(p.setCapacity(4096, false)).toBe(-EBUSY);
+  expect(p.setCapacity(0, false)).toBe(-EINVAL);
+  expect(p.setCapacity(PIPE_MAX_SIZE + 1, false)).toBe(-EPERM);
+  expect(p.setCapacity(PIPE_MAX_SIZE, false)).toBe(PIPE_MAX_SIZE);
+});
+
+test('packets are read one by one, and what does not fit is lost', () => {
+  const p = open();
+  expect(write(p, 'first', true)).toBe(5);
+  expect(write(p, 'second', true)).toBe(6);
+  write(p, 'plain ');
+  write(p, 'bytes');
+  write(p, 'third', true);
+  expect(read(p, 3)).toBe('fir');
+  expect(read(p, 100)).toBe('second');
+  expect(read(p, 3)).toBe('pla');
+  // As in Linux, a read takes stream bytes and the packet behind them at once.
+  expect(read(p, 100)).toBe('in bytesthird');
+  expect(read(p, 100)).toBe(-EAGAIN);
+  write(p, 'ab');
+  write(p, 'packet', true);
+  expect(read(p, 2)).toBe('ab');
+  expect(read(p, 9)).toBe('packet');
+  // A long write is several packets.
+  expect(write(p, 5000, true)).toBe(5000);
+  expect(read(p, 9000)).toHaveLength(4096);
+  expect(read(p, 9000)).toHaveLength(904);
+  write(p, 'stream again');
+  expect(read(p, 6)).toBe('stream');
+  expect(p.length).toBe(6);
+});
