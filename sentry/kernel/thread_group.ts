@@ -136,9 +136,13 @@ export class ThreadGroup {
     return null;
   }
 
-  /** Takes over the reference. */
+  /** Takes over the reference. While a program runs nobody may write to its file (ETXTBSY). */
   setExecutable(file: OpenFile | null): void {
-    this.executable?.close();
+    if (file !== null) file.inode.writeCount--;
+    if (this.executable !== null) {
+      this.executable.inode.writeCount++;
+      this.executable.close();
+    }
     this.executable = file;
   }
 
