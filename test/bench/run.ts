@@ -45,7 +45,7 @@ async function measure(runtime: Runtime, rootfs: string, one: BenchCase): Promis
   for (let i = 0; i < one.repeat; i++) {
     const tree = await overlay(rootfs);
     const result = await runJob(runtime, tree.root, {
-      args: ['bash', '-c', one.script],
+      args: one.args ?? ['bash', '-c', one.script],
       timeoutMs: TIMEOUT_MS,
     });
     await tree.release();

@@ -75,9 +75,9 @@ let serial = 0;
 /** Runs `argv` in a process group of its own, which is killed when the time is up. */
 export function run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   const [file, ...args] = argv;
-  const started = performance.now();
   return new Promise((resolve) => {
     const pipes = openPipes();
+    const started = performance.now();
     const [stdin, stdout, stderr] = pipes.ours;
     const child = spawn(file!, args, {
       cwd: options.cwd,
