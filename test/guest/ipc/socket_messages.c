@@ -39,8 +39,6 @@ static void options(void) {
   O(SO_SNDBUF);
   R(set(s[0], SO_SNDBUF, 50000));
   O(SO_SNDBUF);
-  R(set(s[0], SO_SNDBUF, -1));
-  O(SO_SNDBUF);
   R(set(s[0], SO_RCVBUF, 1));
   O(SO_RCVBUF);
   R(set(s[0], SO_PRIORITY, 3));
