@@ -77,6 +77,7 @@ export async function idleSandbox(argv: readonly string[], root: string): Promis
   const path = bundle(root, { args: ['/bin/sleep', '1000'] });
   const env = { ...process.env, RUNSC_BENCH_MARKER: id } as Record<string, string>;
   const flags = [...argv, '--root', state];
+  const pidFile = join(path, 'pid');
   await run(
     [
       'sh',
@@ -85,6 +86,8 @@ export async function idleSandbox(argv: readonly string[], root: string): Promis
       'sh',
       ...flags,
       'create',
+      '--pid-file',
+      pidFile,
       '--bundle',
       path,
       id,
@@ -93,9 +96,14 @@ export async function idleSandbox(argv: readonly string[], root: string): Promis
   );
   await run([...flags, 'start', id], { env });
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  const pids = [...new Set([...marked(marker), ...marked(`${state}\0`), ...marked(id)])].filter(
-    (pid) => pid !== process.pid,
-  );
+  const pids = [
+    ...new Set([
+      Number(readFileSync(pidFile, 'utf8')),
+      ...marked(marker),
+      ...marked(`${state}\0`),
+      ...marked(id),
+    ]),
+  ].filter((pid) => pid !== process.pid);
   const before = pids.reduce((sum, pid) => sum + cpuTicks(pid), 0);
   await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
   const after = pids.reduce((sum, pid) => sum + cpuTicks(pid), 0);
