@@ -7,7 +7,7 @@
  * a person, decode it with `textOf`; to make one out of text, use `byteString`.
  */
 
-import { addressOf, type SyscallArgument } from './index.ts';
+import { addressOf, type SyscallArgument, whenLoaded } from './index.ts';
 
 /** What a path argument may be: a byte string, or raw bytes without the final NUL. */
 export type Path = string | Uint8Array;
@@ -18,7 +18,7 @@ const SLOT_BYTES = 8192;
 const SLOT_COUNT = 4;
 
 const slots = new Uint8Array(SLOT_BYTES * SLOT_COUNT);
-const slotsAddress = addressOf(slots);
+let slotsAddress = 0;
 
 /**
  * Writes `path` NUL-terminated into scratch slot `slot` (0..3) and returns what to pass for it.
@@ -67,8 +67,13 @@ export const result = {
   u16: new Uint16Array(resultBytes.buffer),
   u32: new Uint32Array(resultBytes.buffer),
   i32: new Int32Array(resultBytes.buffer),
-  address: addressOf(resultBytes),
+  address: 0,
 };
+
+whenLoaded(() => {
+  slotsAddress = addressOf(slots);
+  result.address = addressOf(resultBytes);
+});
 
 /** The unsigned 64-bit number at byte `offset` of `result`; exact below 2^53. */
 export function resultU64(offset: number): number {

@@ -9,6 +9,7 @@ import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { getRawAsset, isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
+import { startupSnapshot } from 'node:v8';
 import type { PtraceCalls } from './ptrace.ts';
 
 /** What a raw system call takes: a number, memory whose address is passed, or null. */
@@ -81,22 +82,41 @@ function loadSealed(): Addon & PtraceCalls {
 }
 
 /** For the native halves of the platforms, which add typed calls of their own. */
-export const addon: Addon & PtraceCalls = isSea()
-  ? loadSealed()
-  : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
+export let addon: Addon & PtraceCalls;
 
-export const {
-  syscall,
-  addressOf,
-  clockNs,
-  monotonicNs,
-  mapFile,
-  mapPages,
-  fork,
-  resetLoop,
-  exit,
-  getpid,
-  sampleClocks,
-  tscInvariant,
-  cpuid,
-}: Addon = addon;
+export let syscall: Addon['syscall'];
+export let addressOf: Addon['addressOf'];
+export let clockNs: Addon['clockNs'];
+export let monotonicNs: Addon['monotonicNs'];
+export let mapFile: Addon['mapFile'];
+export let mapPages: Addon['mapPages'];
+export let fork: Addon['fork'];
+export let resetLoop: Addon['resetLoop'];
+export let exit: Addon['exit'];
+export let getpid: Addon['getpid'];
+export let sampleClocks: Addon['sampleClocks'];
+export let tscInvariant: Addon['tscInvariant'];
+export let cpuid: Addon['cpuid'];
+
+const waiting: (() => void)[] = [];
+let loaded = false;
+
+/** Runs `then` as soon as the addon is there: for what a module keeps of it, such as addresses. */
+export function whenLoaded(then: () => void): void {
+  if (loaded) then();
+  else waiting.push(then);
+}
+
+/** Loads the addon, once. A start-up snapshot cannot hold it, so the first who needs it says so. */
+export function loadAddon(): void {
+  if (loaded) return;
+  addon = isSea()
+    ? loadSealed()
+    : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
+  ({ syscall, addressOf, clockNs, monotonicNs, mapFile, mapPages, fork, resetLoop } = addon);
+  ({ exit, getpid, sampleClocks, tscInvariant, cpuid } = addon);
+  loaded = true;
+  for (const then of waiting.splice(0)) then();
+}
+
+if (!startupSnapshot.isBuildingSnapshot()) loadAddon();

@@ -36,4 +36,4 @@ export interface PtraceCalls {
   doorbellAnswer(): void;
 }
 
-export const ptrace: PtraceCalls = addon;
+export { addon as ptrace };

@@ -1,7 +1,23 @@
-/** The program: runs the command line and leaves. The bundle and the executable start here. */
+/**
+ * The program: runs the command line and leaves. The bundle and the executable start here.
+ *
+ * Sealed, this runs twice: once while the executable is made, when it loads everything into the
+ * start-up snapshot (snapshot.ts), and then, on every start, from there.
+ */
 
+import { startupSnapshot } from 'node:v8';
 import { main } from './cli/program.ts';
+import { loadAll } from './snapshot.ts';
 
-void main(process.argv.slice(2)).then((status) => {
-  process.exitCode = status;
-});
+function start(): void {
+  void main(process.argv.slice(2)).then((status) => {
+    process.exitCode = status;
+  });
+}
+
+if (startupSnapshot.isBuildingSnapshot()) {
+  startupSnapshot.setDeserializeMainFunction(start);
+  void loadAll();
+} else {
+  start();
+}

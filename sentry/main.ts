@@ -39,7 +39,7 @@ const HARDWARE_ENTRIES: readonly number[] = [AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ
 const timespec = new Int32Array(4);
 
 const hostClock: Clock = {
-  monotonicNs,
+  monotonicNs: () => monotonicNs(),
   realtime() {
     syscall(SYS_clock_gettime, CLOCK_REALTIME, timespec);
     const sec = ((timespec[0] as number) >>> 0) + (timespec[1] as number) * 2 ** 32;

@@ -6,9 +6,8 @@
  * Names are kept, so that a stack trace can be read without the source map, which lies beside the
  * bundle and is not sealed in.
  *
- * CommonJS, because Node keeps a code cache only for that: `runsc --version` takes 28 ms of CPU time
- * with it, 48 as an ES module (an empty program: 27). A sealed program has no use for
- * `import.meta.url`, which only finds the addon in development.
+ * CommonJS, because the start-up snapshot that seal.mjs makes is of a script. `import.meta.url` only
+ * finds the addon in development, and must look like a file to yargs.
  */
 import { build } from 'esbuild';
 
@@ -19,7 +18,7 @@ await build({
   outfile: output,
   bundle: true,
   format: 'cjs',
-  define: { 'import.meta.url': 'undefined' },
+  define: { 'import.meta.url': '"file:///runsc"' },
   platform: 'node',
   target: 'node26',
   minifyWhitespace: true,

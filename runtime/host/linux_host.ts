@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import { byteString } from '../../native/bytes.ts';
 import * as native from '../../native/fs.ts';
+import { loadAddon } from '../../native/index.ts';
 import * as proc from '../../native/process.ts';
 import * as socket from '../../native/socket.ts';
 import * as tty from '../../native/tty.ts';
@@ -43,6 +44,7 @@ export class LinuxHost implements Host {
   private readonly sleeper = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(mains: ChildMains | null = null) {
+    loadAddon();
     this.mains = mains;
   }
 
