@@ -72,6 +72,19 @@ function openPipes(): { child: [number, number, number]; ours: [Socket, Socket, 
 
 let serial = 0;
 
+/** Process groups still running: they end with this process, also when it is interrupted. */
+const groups = new Set<number>();
+process.on('exit', () => {
+  for (const pid of groups) {
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // Already gone.
+    }
+  }
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
+
 /** Runs `argv` in a process group of its own, which is killed when the time is up. */
 export function run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   const [file, ...args] = argv;
@@ -86,6 +99,7 @@ export function run(argv: readonly string[], options: CommandOptions = {}): Prom
       detached: true,
     });
     for (const fd of pipes.child) closeSync(fd);
+    if (child.pid !== undefined) groups.add(child.pid);
     const out: string[] = [];
     const err: string[] = [];
     let bytes = 0;
@@ -132,6 +146,7 @@ export function run(argv: readonly string[], options: CommandOptions = {}): Prom
       finish();
     });
     child.on('exit', (code, signal) => {
+      if (child.pid !== undefined) groups.delete(child.pid);
       status = code ?? 128 + (SIGNALS[signal ?? ''] ?? 0);
       finish();
     });
