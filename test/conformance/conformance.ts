@@ -32,7 +32,7 @@ async function runCase(runtime: Runtime, rootfs: string, one: Case): Promise<Com
 }
 
 export async function runConformance(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('conformance');
+  const tally = new Tally('conformance', runtimeName === 'ours');
   const rootfs = await debianRootfs();
   const native = runtimeNamed('native');
   const runtime = runtimeNamed(runtimeName);

@@ -250,7 +250,7 @@ const CASES: readonly TerminalCase[] = [
 ];
 
 export async function runTerminal(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('terminal');
+  const tally = new Tally('terminal', runtimeName === 'ours');
   const rootfs = await debianRootfs();
   const runtime = runtimeNamed(runtimeName);
   for (const one of CASES) {

@@ -1,23 +1,16 @@
 /**
  * Guest programs: each test/guest/FAMILY/NAME.c is compiled once, run on the host's kernel, which is
  * the oracle, and in the sandbox; output and exit status must agree, line by line, except for what
- * differences.json lists with a reason. One sandbox runs the whole batch; if it dies, the program
+ * test/known_differences.ts lists with a reason. One sandbox runs the whole batch; if it dies, the program
  * that was running has failed and the rest goes on in a new one.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { must } from '../harness/command.ts';
 import { ROOT, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
 import { difference, Tally } from '../harness/tally.ts';
 import { overlay } from '../harness/tree.ts';
-
-interface Difference {
-  readonly program: string;
-  /** The line as the host prints it, and as the sandbox does. */
-  readonly native: string;
-  readonly sandbox: string;
-  readonly reason: string;
-}
+import { KNOWN_LINES, type KnownLine } from '../known_differences.ts';
 
 interface Outcome {
   readonly output: string;
@@ -137,18 +130,14 @@ export async function runAll(
   return all;
 }
 
-function expectedDifferences(): Difference[] {
-  return JSON.parse(readFileSync(join(HERE, 'differences.json'), 'utf8')) as Difference[];
-}
-
 /** What the sandbox should print: the host's output with the listed lines replaced. */
-function expected(name: string, host: Outcome, listed: readonly Difference[]): string {
+function expected(name: string, host: Outcome, listed: readonly KnownLine[]): string {
   let text = host.output;
   for (const entry of listed) {
     if (entry.program !== name) continue;
     const lines = text.split('\n');
     const at = lines.indexOf(entry.native);
-    if (at < 0) return `${text}\n(differences.json lists a line that the host does not print)`;
+    if (at < 0) return `${text}\n(test/known_differences.ts lists a line that the host does not print)`;
     lines[at] = entry.sandbox;
     text = lines.join('\n');
   }
@@ -156,14 +145,14 @@ function expected(name: string, host: Outcome, listed: readonly Difference[]): s
 }
 
 export async function runGuest(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('guest');
+  const tally = new Tally('guest', runtimeName === 'ours');
   const wanted = programs(filter);
   const broken = await build(wanted);
   for (const [name, why] of broken) tally.fail(name, why);
   const names = wanted.filter((name) => !broken.has(name));
   const host = await runAll(runtimeNamed('native', false), names);
   const sandbox = await runAll(runtimeNamed(runtimeName), names);
-  const listed = expectedDifferences();
+  const listed = runtimeName === 'ours' ? KNOWN_LINES : [];
   for (const name of names) {
     const want = host.get(name) ?? OUTCOME_MISSING;
     const got = sandbox.get(name) ?? OUTCOME_MISSING;
@@ -180,7 +169,7 @@ export async function runGuest(runtimeName: string, filter: string): Promise<Tal
 
 /** The fuzzer: no oracle, only that the sandbox survives to say so. */
 export async function runFuzz(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('fuzz');
+  const tally = new Tally('fuzz', runtimeName === 'ours');
   const name = 'fuzz/random_calls';
   if (!name.includes(filter)) return tally;
   if (runtimeName !== 'ours' && runtimeName !== 'debian') {
