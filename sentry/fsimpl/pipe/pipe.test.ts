@@ -120,3 +120,38 @@ test('packets are read one by one, and what does not fit is lost', () => {
   expect(read(p, 6)).toBe('stream');
   expect(p.length).toBe(6);
 });
+
+/** A generator of small numbers that repeats itself from run to run. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return (state >> 8) % below;
+  };
+}
+
+test('random writes, reads and sizes keep the stream in order', () => {
+  const next = numbers(7);
+  const p = open();
+  let written = 0;
+  let expected = 0;
+  for (let i = 0; i < 3000; i++) {
+    const length = next(3) === 0 ? next(20000) : next(300);
+    if (next(2) === 0) {
+      const bytes = Uint8Array.from({ length }, (_, k) => (written + k) * 7);
+      const n = p.write(IoBuffer.over(bytes));
+      if (length > 0 && length <= 4096) expect([length, -EAGAIN]).toContain(n);
+      if (n > 0) written += n;
+    } else {
+      const bytes = new Uint8Array(length);
+      const n = Math.max(0, p.read(IoBuffer.over(bytes)));
+      for (let k = 0; k < n; k++) {
+        if (bytes[k] !== (((expected + k) * 7) & 255)) throw new Error(`byte ${expected + k}`);
+      }
+      expected += n;
+    }
+    if (next(50) === 0) p.setCapacity(4096 << next(6), false);
+    expect(p.length).toBe(written - expected);
+    expect(p.length).toBeLessThanOrEqual(p.capacity);
+  }
+});

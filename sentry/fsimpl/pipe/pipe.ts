@@ -45,7 +45,7 @@ export class Pipe {
   readerOpens = 0;
   writerOpens = 0;
   capacity = DEFAULT_CAPACITY;
-  /** Made at the first write, dropped when the pipe has been idle and empty at the last close. */
+  /** Made at the first write and grown up to the capacity, dropped when the pipe has been idle and empty at the last close. */
   private ring: Uint8Array = NO_BYTES;
   private head = 0;
   private used = 0;
@@ -125,7 +125,7 @@ export class Pipe {
     if (src.remaining === 0) return 0;
     const room = this.capacity - this.used;
     if (room === 0 || (src.remaining <= PIPE_BUF && room < src.remaining)) return -EAGAIN;
-    if (this.ring.length !== this.capacity) this.resizeRing();
+    this.growRing(this.used + Math.min(room, src.remaining));
     const total = packet ? this.writePackets(src) : this.writeBytes(src, room);
     if (!packet && total > 0 && this.stretches !== null) this.divide(total, false);
     if (total > 0) this.queue.notify(READABLE);
@@ -135,8 +135,8 @@ export class Pipe {
   private writeBytes(src: IoBuffer, max: number): number {
     let total = 0;
     while (total < max && src.remaining > 0) {
-      const tail = (this.head + this.used) % this.capacity;
-      const run = Math.min(max - total, this.capacity - tail);
+      const tail = (this.head + this.used) % this.ring.length;
+      const run = Math.min(max - total, this.ring.length - tail);
       const n = src.read(this.ring, tail, tail + Math.min(run, src.remaining));
       if (n === 0) break;
       this.used += n;
@@ -178,9 +178,17 @@ export class Pipe {
     return out;
   }
 
-  private resizeRing(): void {
+  /** The ring is only as large as was needed so far: most pipes never fill. */
+  private growRing(bytes: number): void {
+    if (bytes <= this.ring.length) return;
+    let size = PAGE;
+    while (size < bytes) size *= 2;
+    this.resizeRing(size);
+  }
+
+  private resizeRing(size: number): void {
     const bytes = this.peek(this.used);
-    this.ring = new Uint8Array(this.capacity);
+    this.ring = new Uint8Array(size);
     this.ring.set(bytes);
     this.head = 0;
   }
@@ -193,7 +201,7 @@ export class Pipe {
     if (size > PIPE_MAX_SIZE && !privileged) return -EPERM;
     if (size < this.used) return -EBUSY;
     this.capacity = size;
-    if (this.ring.length > 0) this.resizeRing();
+    if (this.ring.length > size) this.resizeRing(size);
     this.queue.notify(WRITABLE);
     return size;
   }

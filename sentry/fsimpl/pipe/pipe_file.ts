@@ -73,6 +73,8 @@ export class PipeFile extends OpenFile {
   override openStatus(): number {
     const { pipe } = this;
     if (this.reads && this.writes) return 0;
+    // The pipe of a pipe(2), opened again through /proc/PID/fd: nobody is waited for.
+    if (this.inode instanceof PipeInode) return 0;
     if (this.writes) {
       if (pipe.readers > 0 || pipe.readerOpens !== this.readersBefore) return 0;
       return this.nonblock ? -ENXIO : -EAGAIN;

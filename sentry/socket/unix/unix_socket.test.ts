@@ -101,7 +101,9 @@ class FakeProcess {
     const bytes = typeof text === 'number' ? new Uint8Array(text) : Buffer.from(text);
     const address = to === null ? null : encodeUnixAddress(to);
     const how = { ...PLAIN_SEND, address, rights: rights.length > 0 ? rights : null };
-    return s.send(this.task, IoBuffer.over(bytes), how);
+    const n = s.send(this.task, IoBuffer.over(bytes), how);
+    for (const file of how.rights ?? []) file.close();
+    return n;
   }
 
   receive(s: Socket, length = 1000, flags = 0, into = new Incoming()): string | number {
@@ -332,4 +334,47 @@ test('a long chain of sockets in messages of sockets ends without recursion', ()
   }
   inner.close();
   expect(inner.references).toBe(0);
+});
+
+/** A generator of small numbers that repeats itself from run to run. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return (state >> 8) % below;
+  };
+}
+
+test('after random operations nothing stays once everybody has closed', () => {
+  const next = numbers(3);
+  const p = new FakeProcess(10 ** 6);
+  const types = [SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET];
+  const sockets: Socket[] = types.flatMap((type) => [0, 1, 2, 3].flatMap(() => p.pair(type)));
+  for (let i = 0; i < 20000; i++) {
+    const at = next(sockets.length);
+    const s = sockets[at] as Socket;
+    const what = next(100);
+    if (what < 45) {
+      const other = sockets[next(sockets.length)] as Socket;
+      p.send(s, next(2000), null, next(10) === 0 ? [other.acquire()] : []);
+    } else if (what < 95) {
+      const into = new Incoming();
+      p.receive(s, next(3000), next(4) === 0 ? MSG_PEEK : 0, into);
+      for (const file of into.rights) file.close();
+    } else if (what < 97) {
+      s.shutdown(next(3));
+    } else {
+      s.poll();
+      s.close();
+      const partner = sockets[at ^ 1] as Socket;
+      partner.close();
+      const [a, b] = p.pair(s.type);
+      sockets[at] = a;
+      sockets[at ^ 1] = b;
+    }
+  }
+  // What is still under way refers to closed ends only: circles, which go when others end.
+  for (const s of sockets) s.close();
+  for (let i = 0; i < 2000; i++) p.socket(SOCK_STREAM).close();
+  for (const s of sockets) expect(s.references).toBe(0);
 });
