@@ -1,8 +1,9 @@
 /**
  * Options that sockets of all families share (socket(7), SOL_SOCKET). Bounds and doubling are Linux's.
  */
-import { EDOM, EINVAL, ENOPROTOOPT, EPERM } from '../../spec/linux/errno.ts';
+
 import { CAP_NET_ADMIN } from '../../spec/linux/capability.ts';
+import { EDOM, EINVAL, ENOPROTOOPT, EPERM } from '../../spec/linux/errno.ts';
 import { getS32, getS64, putU32, putU64 } from '../../spec/linux/little_endian.ts';
 import {
   SO_ACCEPTCONN,

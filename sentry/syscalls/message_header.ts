@@ -1,8 +1,9 @@
 /**
  * struct msghdr and its control messages in application memory (sendmsg(2), cmsg(3)).
  */
-import { EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, EPERM } from '../../spec/linux/errno.ts';
+
 import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../../spec/linux/capability.ts';
+import { EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, EPERM } from '../../spec/linux/errno.ts';
 import { CMSGHDR, MSGHDR, UCRED } from '../../spec/linux/layout/socket.ts';
 import { getS32, getU64, putU32 } from '../../spec/linux/little_endian.ts';
 import { RLIMIT_NOFILE } from '../../spec/linux/resource.ts';

@@ -186,7 +186,7 @@ class ReceiveBatch {
   }
 
   private next(): number {
-    const { t, flags } = this;
+    const { t } = this;
     const current = this.current ?? this.start();
     if (typeof current === 'number') return current;
     this.current = current;

@@ -1,7 +1,7 @@
 /**
  * Sockets and their addresses among system call arguments.
  */
-import { EBADF, EFAULT, EINVAL, EINTR, ENOTSOCK, ERESTARTSYS } from '../../spec/linux/errno.ts';
+import { EBADF, EFAULT, EINTR, EINVAL, ENOTSOCK, ERESTARTSYS } from '../../spec/linux/errno.ts';
 import { O_PATH } from '../../spec/linux/fcntl.ts';
 import type { Task } from '../kernel/task.ts';
 import { Socket } from '../socket/socket.ts';

@@ -12,10 +12,10 @@ import {
   POLLIN,
   POLLRDNORM,
 } from '../../../spec/linux/poll.ts';
-import { WaitQueue, Waiter } from '../../base/wait_queue.ts';
+import { Waiter, WaitQueue } from '../../base/wait_queue.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
-import { fakeClock } from '../../vfs/operations/fake_files.ts';
 import { OpenFile } from '../../vfs/open_file.ts';
+import { fakeClock } from '../../vfs/operations/fake_files.ts';
 import { anonPath } from '../anon/anon_inode.ts';
 import { EpollFile } from './epoll.ts';
 

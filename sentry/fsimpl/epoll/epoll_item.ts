@@ -1,8 +1,14 @@
 /**
  * One registration of epoll_ctl(2) (Linux's epitem), and the list of those that may be ready.
  */
-import { EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLET, EPOLLWAKEUP } from '../../../spec/linux/poll.ts';
-import { POLLERR, POLLHUP } from '../../../spec/linux/poll.ts';
+import {
+  EPOLLET,
+  EPOLLEXCLUSIVE,
+  EPOLLONESHOT,
+  EPOLLWAKEUP,
+  POLLERR,
+  POLLHUP,
+} from '../../../spec/linux/poll.ts';
 import { Waiter } from '../../base/wait_queue.ts';
 import type { OpenFile } from '../../vfs/open_file.ts';
 

@@ -15,15 +15,15 @@ import {
   POLLWRNORM,
 } from '../../../spec/linux/poll.ts';
 import { AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR } from '../../../spec/linux/socket.ts';
-import { WaitQueue, Waiter } from '../../base/wait_queue.ts';
+import { Waiter, WaitQueue } from '../../base/wait_queue.ts';
 import { type Container, containerOf } from '../../kernel/container.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import { type Path, pin, unpin } from '../../vfs/mount.ts';
 import { type Outgoing, Socket, type UserCredentials } from '../socket.ts';
 import { decodeUnixAddress, encodeUnixAddress } from './unix_address.ts';
-import type { RightsHolder } from './unix_rights.ts';
 import { autobindName, bindName, findByName, forgetName, nameExists } from './unix_names.ts';
+import type { RightsHolder } from './unix_rights.ts';
 
 export const READABLE = POLLIN | POLLRDNORM;
 export const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
