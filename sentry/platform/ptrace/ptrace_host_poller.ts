@@ -44,7 +44,12 @@ export class PtraceHostPoller implements HostPoller {
       const events = u32.slice(0, count * EVENT_WORDS);
       for (let i = 0; i < count; i++) {
         const fd = events[i * EVENT_WORDS + 1] as number;
-        this.#callbacks.get(fd)?.(events[i * EVENT_WORDS] as number);
+        let ready = events[i * EVENT_WORDS] as number;
+        // A pipe whose other end closes tells only of the hang-up, yet a read would now return.
+        if ((ready & (epoll.EPOLLHUP | epoll.EPOLLERR)) !== 0) {
+          ready |= epoll.EPOLLIN | epoll.EPOLLOUT;
+        }
+        this.#callbacks.get(fd)?.(ready);
       }
     }
   }
