@@ -5,13 +5,11 @@
  * and writes ask the host not to wait instead (RWF_NOWAIT where the host can, else poll(2) first and
  * small writes). Mapping one is refused (ENODEV): programs fall back to reading.
  */
-import { EAGAIN, EOPNOTSUPP, EPIPE, ESPIPE } from '../../../spec/linux/errno.ts';
+import { EAGAIN, EOPNOTSUPP, ESPIPE } from '../../../spec/linux/errno.ts';
 import { SEEK_CUR } from '../../../spec/linux/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../spec/linux/poll.ts';
-import { SIGPIPE } from '../../../spec/linux/signal.ts';
 import { S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import {
-  close,
   fsync,
   lseek,
   preadv,
@@ -22,9 +20,8 @@ import {
   writevNowait,
 } from '../../../native/fs.ts';
 import { type PollFd, poll } from '../../../native/socket.ts';
-import { WaitQueue } from '../../base/wait_queue.ts';
+import type { WaitQueue } from '../../base/wait_queue.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
-import type { HostPoller } from '../../platform/platform.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { Path } from '../../vfs/mount.ts';
 import { ALWAYS_READY, OpenFile } from '../../vfs/open_file.ts';
@@ -36,23 +33,20 @@ const TERMINAL_WRITE_BYTES = 256;
 const SPANS = 64;
 
 export class HostFile extends OpenFile {
+  declare readonly inode: HostInode;
   readonly fd: number;
-  private readonly poller: HostPoller;
   private readonly queue: WaitQueue | null;
   private readonly kind: number;
   private readonly seekable: boolean;
   private nowait = true;
 
-  /** Takes over `fd`. `flags` are the host's F_GETFL access mode and O_APPEND. */
-  constructor(path: Path, inode: HostInode, fd: number, flags: number, poller: HostPoller) {
+  constructor(path: Path, inode: HostInode, flags: number) {
     super(path, inode, flags);
-    this.fd = fd;
-    this.poller = poller;
+    inode.acquire();
+    this.fd = inode.fd;
     this.kind = inode.type;
     this.seekable = this.kind === S_IFREG;
-    const queue = new WaitQueue();
-    const watched = !this.seekable && poller.add(fd, (events) => queue.notify(events)) === 0;
-    this.queue = watched ? queue : null;
+    this.queue = inode.queue;
   }
 
   override get waitQueue(): WaitQueue | null {
@@ -105,11 +99,10 @@ export class HostFile extends OpenFile {
     return this.moved(dst, readv(this.fd, into));
   }
 
-  override write(caller: FsCaller, src: IoBuffer): number {
+  override write(_caller: FsCaller, src: IoBuffer): number {
     let total = 0;
     while (src.remaining > 0 && !src.faulted) {
       const n = this.writeSome(src);
-      if (n === -EPIPE) caller.raise(SIGPIPE);
       if (n <= 0) return total > 0 ? total : n;
       total += n;
     }
@@ -162,7 +155,6 @@ export class HostFile extends OpenFile {
   }
 
   protected override release(): void {
-    if (this.queue !== null) this.poller.remove(this.fd);
-    close(this.fd);
+    this.inode.release();
   }
 }
