@@ -260,6 +260,27 @@ test('datagrams: bounds, truncation, peers that come and go', () => {
   expect(p.receive(c, 9, MSG_DONTWAIT)).toBe(-EAGAIN);
 });
 
+test('writers to several full sockets hear of each', () => {
+  const p = new FakeProcess();
+  const c = p.socket(SOCK_DGRAM);
+  const full = ['/a', '/b'].map((name) => {
+    const s = p.socket(SOCK_DGRAM);
+    p.bind(s, name);
+    while (p.send(c, 'x', name) > 0);
+    return s;
+  });
+  const wakes = counter(c, POLLOUT);
+  for (const s of full) {
+    const before = wakes.count;
+    p.receive(s);
+    expect(wakes.count).toBe(before + 2);
+  }
+  while (p.send(c, 'x', '/b') > 0);
+  const before = wakes.count;
+  full[1]?.close();
+  expect(wakes.count).toBeGreaterThan(before);
+});
+
 test('descriptors divide a stream and arrive with their bytes', () => {
   const p = new FakeProcess();
   const [a, b] = p.pair(SOCK_STREAM);

@@ -71,11 +71,8 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   dead = false;
   /** Bytes sent and not received yet, with overhead. */
   protected sent = 0;
-  /** Passes room at another socket on to those who wait for this one. */
-  private readonly relay = new Waiter(POLLOUT, () => {
-    this.relay.cancel();
-    this.events.notify(WRITABLE);
-  });
+  /** Pass room at other sockets on to those who wait for this one. */
+  private readonly relays = new Map<UnixSocket, Waiter>();
 
   constructor(caller: FsCaller, type: number) {
     super(caller, AF_UNIX, type, 0);
@@ -161,9 +158,14 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
 
   /** Until there is room at `other`, those who wait for this socket wait for that. */
   protected awaitRoomAt(other: UnixSocket): void {
-    if (this.relay.queue === other.room) return;
-    this.relay.cancel();
-    other.room.add(this.relay);
+    if (this.relays.has(other)) return;
+    const relay = new Waiter(POLLOUT, () => {
+      relay.cancel();
+      this.relays.delete(other);
+      this.events.notify(WRITABLE);
+    });
+    this.relays.set(other, relay);
+    other.room.add(relay);
   }
 
   // Errors and shutdown ------------------------------------------------------------------------
@@ -244,7 +246,8 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
 
   protected override release(): void {
     this.dead = true;
-    this.relay.cancel();
+    for (const relay of this.relays.values()) relay.cancel();
+    this.relays.clear();
     forgetName(this, this.name, this.boundPath);
     if (this.boundPath !== null) unpin(this.boundPath);
     this.boundPath = null;
