@@ -75,7 +75,6 @@ export class MasterFile extends OpenFile {
   override write(_caller: FsCaller, src: IoBuffer): number {
     const { pty } = this;
     if (src.remaining === 0) return 0;
-    if (pty.abandoned) return -EIO;
     const n = pty.type(src);
     return n === 0 && !src.faulted ? -EAGAIN : n;
   }
