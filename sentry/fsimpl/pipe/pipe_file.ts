@@ -68,11 +68,11 @@ export class PipeFile extends OpenFile {
 
   /**
    * The rest of open(2) on a fifo: -EAGAIN until the other end has been opened, -ENXIO for a
-   * nonblocking writer without readers. An end of a pipe(2) opened again waits for nobody.
+   * nonblocking writer without readers.
    */
   override openStatus(): number {
     const { pipe } = this;
-    if ((this.reads && this.writes) || this.inode instanceof PipeInode) return 0;
+    if (this.reads && this.writes) return 0;
     // The pipe of a pipe(2), opened again through /proc/PID/fd: nobody is waited for.
     if (this.inode instanceof PipeInode) return 0;
     if (this.writes) {
