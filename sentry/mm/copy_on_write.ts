@@ -3,12 +3,12 @@
  * a private file mapping. See pma.ts for shadows.
  */
 import { ENXIO } from '../../spec/linux/errno.ts';
-import { PAGE_SIZE } from '../../spec/linux/mman.ts';
+import { PAGE_SIZE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
 import { joinPmasIn } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import type { Pma } from './pma.ts';
-import { VM_DENYWRITE, type Vma } from './vma.ts';
+import { isShared, VM_DENYWRITE, type Vma } from './vma.ts';
 
 /**
  * Bytes copied at one fault, its aligned neighbourhood: little at first, for a child that touches a
@@ -16,6 +16,8 @@ import { VM_DENYWRITE, type Vma } from './vma.ts';
  */
 const FIRST_WINDOW = 4 * PAGE_SIZE;
 const LARGEST_WINDOW = 64 * PAGE_SIZE;
+/** The data of a program or library is copied when it is mapped, up to this size. */
+const COPIED_AHEAD = 16 * PAGE_SIZE;
 /** With this many pieces, larger windows keep the host below its limit of mappings. */
 const MANY_PIECES = 4096;
 
@@ -25,8 +27,41 @@ const MANY_PIECES = 4096;
  */
 export function growCopies(mm: MemoryManager, vma: Vma, page: number): number {
   const pma = isolate(mm, vma, page);
+  if (!pma.fromFile) mm.writeHistory?.note(page);
   if (pma.fd === IN_MEMORY_FILE && takeOver(mm, vma, pma, page)) return 0;
   return copyWindow(mm, vma, pma, page);
+}
+
+/** Whether the pages of a new `vma` are sure to be written at once: relocations are. */
+export function copiesAhead(vma: Vma): boolean {
+  if (vma.file === null || isShared(vma) || (vma.flags & VM_DENYWRITE) === 0) return false;
+  return (vma.prot & PROT_WRITE) !== 0 && vma.end - vma.start <= COPIED_AHEAD;
+}
+
+/** Gives [start, end), just backed by a file and not yet mapped in the host, copies of its pages. */
+export function copyAhead(mm: MemoryManager, start: number, end: number): void {
+  const { memory } = mm;
+  for (let i = mm.pmas.lowerBound(start); i < mm.pmas.items.length; i++) {
+    const pma = mm.pmas.items[i]!;
+    if (pma.start >= end) break;
+    const length = pma.end - pma.start;
+    const target = memory.allocate(length);
+    // Without memory the first write will say so.
+    if (target < 0) return;
+    if (pma.fd === IN_MEMORY_FILE) {
+      memory.bytes.copyWithin(target, pma.offset, pma.offset + length);
+      mm.dropped.add(pma.offset, length);
+    } else if (
+      readWhole(mm, pma.fd, memory.bytes.subarray(target, target + length), pma.offset) <= 0
+    ) {
+      memory.release(target, length);
+      return;
+    }
+    pma.fd = IN_MEMORY_FILE;
+    pma.offset = target;
+    pma.cow = false;
+    pma.fromFile = false;
+  }
 }
 
 /** The Pma of `page`, cut to lie within `vma`. */

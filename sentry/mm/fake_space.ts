@@ -190,6 +190,10 @@ export function difference(mm: MemoryManager): string {
       for (let at = Math.max(pma.start, vma.start); at < to; at += PAGE_SIZE) {
         expected++;
         const page = pages.get(at);
+        if (page === undefined && mm.deferred.find(at) !== null) {
+          expected--;
+          continue;
+        }
         if (page === undefined) return `${at.toString(16)} is not mapped`;
         const fd = pma.fd < 0 ? MEMORY_FD : pma.fd;
         if (page.fd !== fd || page.offset !== pma.offset + (at - pma.start)) {

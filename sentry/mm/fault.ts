@@ -8,6 +8,7 @@ import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import { growCopies } from './copy_on_write.ts';
+import { catchUp } from './deferred.ts';
 import { populate } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import { pageCeil, pageFloor } from './page.ts';
@@ -42,6 +43,10 @@ export function fault(mm: MemoryManager, addr: number, access: number): number {
   if (vma === null) return FAULT_MAPERR;
   if (vma.prot === PROT_NONE) return FAULT_ACCERR;
   if ((access & (PROT_WRITE | PROT_EXEC) & ~vma.prot) !== 0) return FAULT_ACCERR;
+  if (mm.deferred.find(addr) !== null) {
+    catchUp(mm);
+    return mm.commit() < 0 ? FAULT_OOM : FAULT_HANDLED;
+  }
   const page = pageFloor(addr);
   let result = touch(mm, vma, page);
   if (result === TOUCH_NOTHING) {

@@ -1,21 +1,25 @@
 /** The memory side of fork(2): a new address space that shares every page until one side writes. */
 import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import type { Range } from '../base/range_map.ts';
 import type { Context } from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
-import { isLazy, populate } from './mapping.ts';
+import { hostMap, isLazy, populate } from './mapping.ts';
 import { MemoryManager } from './memory_manager.ts';
 import { protectHost } from './mprotect.ts';
 import type { Pma } from './pma.ts';
 import { isShared, VM_DONTFORK, VM_LOCKED, VM_WIPEONFORK, type Vma } from './vma.ts';
+import { WriteHistory } from './write_history.ts';
 
 export function forkMemory(
   mm: MemoryManager,
   from: Context,
 ): { readonly mm: MemoryManager; readonly context: Context } | number {
   const marked: Pma[] = [];
+  mm.writeHistory ??= new WriteHistory();
+  const expected = mm.writeHistory.expected();
   for (const vma of mm.vmas.items) {
     if (isShared(vma) || (vma.flags & (VM_DONTFORK | VM_WIPEONFORK)) !== 0) continue;
-    markShared(mm, vma, marked);
+    markShared(mm, vma, marked, expected);
   }
   mm.changed();
   const protectedAll = mm.commit();
@@ -31,9 +35,11 @@ export function forkMemory(
   if (typeof forked === 'number') return forked;
   const { taskSize, layout, limits, memory, hostFiles } = mm;
   const child = new MemoryManager(forked.space, memory, hostFiles, taskSize, layout, limits);
+  child.writeHistory = mm.writeHistory;
   copyBounds(mm, child);
-  for (const vma of mm.vmas.items) copyVma(mm, child, vma);
-  const result = child.commit();
+  let result = 0;
+  for (const vma of mm.vmas.items) if (result === 0) result = copyVma(mm, child, vma);
+  if (result === 0) result = child.commit();
   if (result < 0) {
     child.release();
     return result;
@@ -41,10 +47,16 @@ export function forkMemory(
   return { mm: child, context: forked.context };
 }
 
-/** Marks the private pages of `vma` copy-on-write, and takes writing away in runs. */
-function markShared(mm: MemoryManager, vma: Vma, marked: Pma[]): void {
+/**
+ * Marks the private pages of `vma` copy-on-write, and takes writing away in runs. Pages that are
+ * `expected` to be written and belong to nobody else stay as they are: the child gets a copy.
+ */
+function markShared(mm: MemoryManager, vma: Vma, marked: Pma[], expected: readonly Range[]): void {
   mm.pmas.splitAt(vma.start);
   mm.pmas.splitAt(vma.end);
+  const kept = (vma.prot & PROT_WRITE) === 0 ? [] : expected.filter((e) => overlaps(e, vma));
+  for (const range of kept)
+    splitOwn(mm, Math.max(range.start, vma.start), Math.min(range.end, vma.end));
   const { items } = mm.pmas;
   const writable = (vma.prot & PROT_WRITE) !== 0;
   let runStart = 0;
@@ -52,7 +64,7 @@ function markShared(mm: MemoryManager, vma: Vma, marked: Pma[]): void {
   for (let i = mm.pmas.lowerBound(vma.start); i < items.length; i++) {
     const pma = items[i]!;
     if (pma.start >= vma.end) break;
-    if (pma.cow) continue;
+    if (pma.cow || kept.some((e) => overlaps(e, pma))) continue;
     pma.cow = true;
     marked.push(pma);
     if (!writable) continue;
@@ -65,11 +77,22 @@ function markShared(mm: MemoryManager, vma: Vma, marked: Pma[]): void {
   if (runEnd > runStart) mm.space.protect(runStart, runEnd - runStart, vma.prot & ~PROT_WRITE);
 }
 
-function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma): void {
+function overlaps(a: Range, b: Range): boolean {
+  return a.start < b.end && b.start < a.end;
+}
+
+/** Makes boundaries at the ends of [start, end), where the pages are not shared already. */
+function splitOwn(mm: MemoryManager, start: number, end: number): void {
+  if (mm.pmas.find(start)?.cow === false) mm.pmas.splitAt(start);
+  if (mm.pmas.find(end)?.cow === false) mm.pmas.splitAt(end);
+}
+
+/** Gives the child what it inherits of `vma`. 0 or -ENOMEM. */
+function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma): number {
   const { start, end } = vma;
   if (vma.flags & VM_DONTFORK) {
     if (vma.prot !== PROT_NONE) child.space.unmap(start, end - start);
-    return;
+    return 0;
   }
   // Memory locks are not inherited.
   const copy: Vma = { ...vma, flags: vma.flags & ~VM_LOCKED };
@@ -79,7 +102,7 @@ function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma): void {
   if (vma.flags & VM_WIPEONFORK) {
     if (vma.prot !== PROT_NONE) child.space.unmap(start, end - start);
     if (!isLazy(copy)) populate(child, copy, start, end);
-    return;
+    return 0;
   }
   for (let i = mm.pmas.lowerBound(start); i < mm.pmas.items.length; i++) {
     const pma = mm.pmas.items[i]!;
@@ -88,9 +111,26 @@ function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma): void {
     const from = Math.max(pma.start, start);
     const to = Math.min(pma.end, end);
     const offset = pma.offset + (from - pma.start);
-    if (pma.fd === IN_MEMORY_FILE) mm.memory.retain(offset, to - from);
-    child.pmas.insert({ ...pma, start: from, end: to, offset, shadow: -1 });
+    const { fd, cow, fromFile } = pma;
+    if (!cow && !isShared(vma)) {
+      const own = copyPages(mm, offset, to - from);
+      if (own < 0) return own;
+      child.pmas.insert({ start: from, end: to, fd, offset: own, cow, fromFile, shadow: -1 });
+      if (vma.prot !== PROT_NONE) hostMap(child, copy, from, to);
+      continue;
+    }
+    if (fd === IN_MEMORY_FILE) mm.memory.retain(offset, to - from);
+    child.pmas.insert({ start: from, end: to, fd, offset, cow, fromFile, shadow: -1 });
   }
+  return 0;
+}
+
+/** The MemoryFile offset of a copy, or -ENOMEM. */
+function copyPages(mm: MemoryManager, offset: number, length: number): number {
+  const { memory } = mm;
+  const own = memory.allocate(length);
+  if (own >= 0) memory.bytes.copyWithin(own, offset, offset + length);
+  return own;
 }
 
 function copyBounds(mm: MemoryManager, child: MemoryManager): void {

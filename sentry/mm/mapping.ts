@@ -4,6 +4,8 @@
  */
 import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import { copiesAhead, copyAhead } from './copy_on_write.ts';
+import { forgetDeferred } from './deferred.ts';
 import { type Extent, IN_MEMORY_FILE, type Mappable } from './mappable.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import { joinPmas, type Pma } from './pma.ts';
@@ -57,7 +59,8 @@ export function populate(mm: MemoryManager, vma: Vma, start: number, end: number
     const stop = next === undefined ? end : Math.min(next.start, end);
     const result = vma.file === null ? backAnonymous(mm, at, stop) : backFile(mm, vma, at, stop);
     if (result < 0) return at === start ? result : 0;
-    hostMap(mm, vma, at, stop);
+    if (copiesAhead(vma)) copyAhead(mm, at, stop);
+    if (mm.deferred.find(at) === null) hostMap(mm, vma, at, stop);
     at = stop;
   }
   mm.changed();
@@ -142,7 +145,7 @@ export function unmapRange(mm: MemoryManager, start: number, end: number): void 
   const to = mm.vmas.items[last - 1]!.end;
   mm.vmas.removeAt(first, last - first);
   dropPmas(mm, start, end);
-  mm.space.unmap(from, to - from);
+  if (!forgetDeferred(mm, from, to)) mm.space.unmap(from, to - from);
   mm.changed();
 }
 

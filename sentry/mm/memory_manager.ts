@@ -10,8 +10,11 @@
  * Every public operation applies its host changes before it returns (`commit`), because pages may be
  * given to a new owner only when no thread of this application can see them any more.
  */
+
+import { type Range, RangeMap } from '../base/range_map.ts';
 import type { AddressSpace, Context } from '../platform/platform.ts';
 import { brk } from './brk.ts';
+import { catchUp, splitDeferred } from './deferred.ts';
 import { fault, prefault } from './fault.ts';
 import { forkMemory } from './fork.ts';
 import { type FutexKey, futexKey } from './futex_key.ts';
@@ -28,9 +31,10 @@ import { mremap } from './mremap.ts';
 import { mincore, msync } from './msync.ts';
 import { place } from './placement.ts';
 import { DroppedPages, newPmaMap, type PmaMap } from './pma.ts';
-import { type MemoryUsage, memoryUsage } from './usage.ts';
+import { type MemoryUsage, memoryUsage, residentEstimate } from './usage.ts';
 import { type HostFileAccess, UserMemory } from './user_memory.ts';
 import { newVmaMap, type VmaMap } from './vma.ts';
+import type { WriteHistory } from './write_history.ts';
 
 /** Soft limits in bytes (Infinity for none), read at each check. */
 export interface MemoryLimits {
@@ -57,6 +61,10 @@ export class MemoryManager extends UserMemory implements Mapper {
   readonly dropped = new DroppedPages();
   /** Pages the host may still map because it refused a change: kept to the end. */
   private readonly stuck = new DroppedPages();
+  /** Mappings the host has yet to be told of: see deferred.ts. */
+  readonly deferred = new RangeMap<Range>(splitDeferred);
+  /** Null before the first fork(2). */
+  writeHistory: WriteHistory | null = null;
   layout: MemoryLayout;
   /** Of the thread group that runs here. */
   limits: MemoryLimits;
@@ -127,6 +135,7 @@ export class MemoryManager extends UserMemory implements Mapper {
     for (const pma of this.pmas.items) this.dropped.addPma(pma);
     this.vmas.clear();
     this.pmas.clear();
+    this.deferred.clear();
     this.heapPages.drop(this.memory);
     this.dropped.release(this.memory);
     this.stuck.release(this.memory);
@@ -150,6 +159,7 @@ export class MemoryManager extends UserMemory implements Mapper {
    * stopped context of the calling thread.
    */
   fork(from: Context): { readonly mm: MemoryManager; readonly context: Context } | number {
+    catchUp(this);
     return forkMemory(this, from);
   }
 
@@ -167,6 +177,10 @@ export class MemoryManager extends UserMemory implements Mapper {
    */
   beginBatch(): void {
     this.batchDepth++;
+  }
+
+  get batching(): boolean {
+    return this.batchDepth > 0;
   }
 
   endBatch(): number {
@@ -196,14 +210,17 @@ export class MemoryManager extends UserMemory implements Mapper {
   }
 
   mprotect(addr: number, length: number, prot: number): number {
+    catchUp(this);
     return mprotect(this, addr, length, prot);
   }
 
   mremap(addr: number, oldSize: number, newSize: number, flags: number, newAddr: number): number {
+    catchUp(this);
     return mremap(this, addr, oldSize, newSize, flags, newAddr);
   }
 
   madvise(addr: number, length: number, advice: number): number {
+    catchUp(this);
     return madvise(this, addr, length, advice);
   }
 
@@ -222,6 +239,7 @@ export class MemoryManager extends UserMemory implements Mapper {
 
   /** mlock(2), mlock2(2). */
   mlock(addr: number, length: number): number {
+    catchUp(this);
     return lockRange(this, addr, length);
   }
 
@@ -230,6 +248,7 @@ export class MemoryManager extends UserMemory implements Mapper {
   }
 
   mlockall(flags: number): number {
+    catchUp(this);
     return lockAll(this, flags);
   }
 
@@ -251,6 +270,7 @@ export class MemoryManager extends UserMemory implements Mapper {
 
   /** Backs [start, end) as far as that goes, as MAP_POPULATE wants. */
   prefault(start: number, end: number): void {
+    catchUp(this);
     prefault(this, start, end);
   }
 
@@ -273,9 +293,9 @@ export class MemoryManager extends UserMemory implements Mapper {
     return usage;
   }
 
-  /** The most that was resident at any look, this one included. */
+  /** The most that was resident at any look, this one included, which is a cheap one. */
   get peakRssBytes(): number {
-    this.usage();
+    this.peakBytes = Math.max(this.peakBytes, residentEstimate(this));
     return this.peakBytes;
   }
 

@@ -31,6 +31,7 @@ import {
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from '../../spec/linux/resource.ts';
+import { catchUp, mayDefer } from './deferred.ts';
 import { FilePages } from './file_pages.ts';
 import type { Mappable } from './mappable.ts';
 import { addVma, splitsTooMany, unmapRange } from './mapping.ts';
@@ -99,6 +100,8 @@ export function mmap(mm: MemoryManager, request: MmapRequest): number {
     // Anonymous memory that fork(2) shares is a file without a name.
     vma = { ...vma, file: FilePages.anonymous(mm.memory, end - start), offset: 0 };
   }
+  if (mayDefer(mm, vma, request.flags)) mm.deferred.insert({ start, end });
+  else catchUp(mm);
   let result = addVma(mm, vma, request.pages ?? -1);
   if (result >= 0) result = mm.commit();
   if (result < 0) {

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
+  MAP_DENYWRITE,
   MAP_FIXED,
   MAP_PRIVATE,
   MAP_SHARED,
@@ -107,6 +108,8 @@ class World {
     });
     pages.truncate(FILE_PAGES * PAGE_SIZE);
     this.files.push({ file: pages, cells: newCells(FILE_PAGES) });
+    const program = new Uint8Array(FILE_PAGES * PAGE_SIZE);
+    this.files.push({ file: new FakeFile(this.host, 8, program), cells: newCells(FILE_PAGES) });
     this.spaces.push(new Oracle(this.host.newManager()));
   }
 
@@ -130,8 +133,10 @@ class World {
     const prot = [PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE][
       this.pick(4)
     ]!;
-    const shared = this.pick(3) === 0;
-    const source = this.pick(2) === 0 ? null : this.files[this.pick(2)]!;
+    const source = this.pick(2) === 0 ? null : this.files[this.pick(3)]!;
+    // The third file is a program: nobody writes it, and it is mapped as programs are.
+    const program = source !== null && source === this.files[2];
+    const shared = this.pick(3) === 0 && !program;
     const first = source === null ? 0 : this.pick(FILE_PAGES);
     const cells = source?.cells ?? (shared ? newCells(count) : null);
     const result = oracle.mm.mmap({
@@ -139,7 +144,10 @@ class World {
       length: count * PAGE_SIZE,
       prot,
       flags:
-        MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE) | (source === null ? MAP_ANONYMOUS : 0),
+        MAP_FIXED |
+        (shared ? MAP_SHARED : MAP_PRIVATE) |
+        (source === null ? MAP_ANONYMOUS : 0) |
+        (program ? MAP_DENYWRITE : 0),
       file: source?.file ?? null,
       offset: first * PAGE_SIZE,
     });
