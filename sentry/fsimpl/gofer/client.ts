@@ -65,6 +65,10 @@ export class Client extends Session {
 
   /** Opens the file of `fid` (which stays as it is) with P9_* flags. */
   open(fid: number, flags: number): Opened | number {
+    return this.withRoom(fid, () => this.openOnce(fid, flags));
+  }
+
+  private openOnce(fid: number, flags: number): Opened | number {
     const newfid = this.newFid();
     const w = this.channel.queue('Twalk', { fid, newfid, names: [] });
     const o = this.channel.queue('Tlopen', { fid: newfid, flags });
@@ -102,6 +106,21 @@ export class Client extends Session {
   /** Makes a regular file that must not exist, and opens it with P9_* flags. */
   create(directory: number, name: string, flags: number, how: Creation): Created | number {
     this.setOwner(how.uid);
+    const created = this.withRoom(directory, () => this.createOnce(directory, name, flags, how));
+    if (typeof created === 'number') return created;
+    const node = this.lookupNew(directory, name, how);
+    if (typeof node !== 'number') return { ...created, nodeFid: node.fid, attr: node.attr };
+    this.clunk(created.fid);
+    if (created.hostFd >= 0) fs.close(created.hostFd);
+    return node;
+  }
+
+  private createOnce(
+    directory: number,
+    name: string,
+    flags: number,
+    how: Creation,
+  ): Opened | number {
     const fid = this.newFid();
     const w = this.channel.queue('Twalk', { fid: directory, newfid: fid, names: [] });
     const creation = { fid, name, flags: flags | p9.P9_CREATE | p9.P9_EXCL };
@@ -113,15 +132,9 @@ export class Client extends Session {
     else if (typeof created === 'number') this.clunk(fid);
     if (typeof walked === 'number' || typeof created === 'number') {
       if (hostFd >= 0) fs.close(hostFd);
-      return typeof created === 'number' ? created : (walked as number);
+      return typeof walked === 'number' ? walked : (created as number);
     }
-    const opened = this.usable(fid, hostFd, flags);
-    if (typeof opened === 'number') return opened;
-    const node = this.lookupNew(directory, name, how);
-    if (typeof node !== 'number') return { ...opened, nodeFid: node.fid, attr: node.attr };
-    this.clunk(opened.fid);
-    if (opened.hostFd >= 0) fs.close(opened.hostFd);
-    return node;
+    return this.usable(fid, hostFd, flags);
   }
 
   /** The fid and attributes of what was just made. */
@@ -195,8 +208,9 @@ export class Client extends Session {
 
   /** All entries of directory `fid` but "." and "..", with attributes. */
   readdirPlus(fid: number): DirentPlus[] | number {
-    if (!this.extended) return this.readdirPlain(fid);
-    return this.listed(fid, this.askListing(fid, 0));
+    return this.withRoom(fid, () =>
+      this.extended ? this.listed(fid, this.askListing(fid, 0)) : this.readdirPlain(fid),
+    );
   }
 
   /** Walks to `name` and lists it, in one exchange. The walk may succeed and the listing not. */
@@ -308,6 +322,10 @@ export class Client extends Session {
 
   /** An extended attribute's value; of the empty name: all names, each NUL-terminated. */
   getXattr(from: number, name: string): Uint8Array | number {
+    return this.withRoom(from, () => this.getXattrOnce(from, name));
+  }
+
+  private getXattrOnce(from: number, name: string): Uint8Array | number {
     const fid = this.newFid();
     const r = this.channel.call('Txattrwalk', { fid: from, newfid: fid, name });
     if (typeof r === 'number') {
@@ -333,6 +351,10 @@ export class Client extends Session {
 
   /** `flags` are XATTR_CREATE, XATTR_REPLACE. */
   setXattr(from: number, name: string, value: Uint8Array, flags: number): number {
+    return this.withRoom<number>(from, () => this.setXattrOnce(from, name, value, flags));
+  }
+
+  private setXattrOnce(from: number, name: string, value: Uint8Array, flags: number): number {
     const fid = this.newFid();
     const w = this.channel.queue('Twalk', { fid: from, newfid: fid, names: [] });
     const c = this.channel.queue('Txattrcreate', { fid, name, size: value.length, flags });

@@ -73,7 +73,7 @@ export class GoferDirectory extends GoferInode {
   private walk(name: string): GoferInode | number {
     const fid = this.fid();
     if (fid < 0) return fid;
-    const w = this.fs.walk(this, fid, name);
+    const w = this.fs.client.walkGetattr(fid, [name]);
     if (typeof w === 'number') return w;
     if (w.error < 0) return w.error;
     return this.found(name, w.attrs[0]!, w.fid);
@@ -91,7 +91,7 @@ export class GoferDirectory extends GoferInode {
   stillHas(name: string, inode: GoferInode): boolean {
     const fid = this.fid();
     if (fid < 0) return false;
-    const w = this.fs.walk(this, fid, name);
+    const w = this.fs.client.walkGetattr(fid, [name]);
     if (typeof w === 'number' || w.error < 0) return false;
     const attr = w.attrs[0]!;
     const same = attr.qid.path === inode.ino && (attr.mode & S_IFMT) === inode.type;

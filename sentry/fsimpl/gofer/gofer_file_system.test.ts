@@ -112,6 +112,19 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     file.close();
   });
 
+  test('more files are in use than the gofer has fids', () => {
+    const names = Array.from({ length: 600 }, (_, i) => `f${i}`);
+    for (const name of names) nodeFs.writeFileSync(at('d', name), name);
+    const d = look('d');
+    const inodes = names.map((name) => d.lookup(name) as Inode);
+    const files = inodes.map((inode) => open(inode, O_RDONLY));
+    expect(files.map((file) => read(file))).toEqual(names);
+    for (const file of files) file.close();
+    for (const name of names) expect(d.create(`new-${name}`, HOW)).toMatchObject({ uid: 11 });
+    expect(d.rename('f0', inodes[0]!, look('d', 'e'), 'moved', null, 0)).toBe(0);
+    expect(nodeFs.readFileSync(at('d/e/moved'), 'latin1')).toBe('f0');
+  });
+
   test('creates, writes, appends, truncates', () => {
     const inode = look('d').create('new', HOW) as Inode;
     expect(inode).toMatchObject({ uid: 11, gid: 22 });

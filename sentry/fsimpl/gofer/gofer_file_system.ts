@@ -6,7 +6,7 @@
  * again whenever a name is looked up or attributes are read.
  */
 
-import { EIO, EMFILE } from '../../../spec/linux/errno.ts';
+import { EIO } from '../../../spec/linux/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -17,7 +17,6 @@ import { GoferDirectory } from './gofer_directory.ts';
 import { GoferInode } from './gofer_inode.ts';
 import { GoferRegular } from './gofer_regular.ts';
 import { IdlePool } from './host_files.ts';
-import type { Walked } from './session.ts';
 
 /** Inodes that hold a fid; the others walk again when they need one. */
 const MAX_HELD_FIDS = 8192;
@@ -57,6 +56,7 @@ export class GoferFileSystem extends FileSystem {
     this.idle = new IdlePool(o.exclusive);
     this.root = this.inodeOf(rootAttr, null, '');
     this.root.adoptFid(rootFid);
+    client.makeRoom = (keep) => this.makeRoom(keep);
   }
 
   /** Connects to the gofer at the other end of socket `fd`, which is taken over. */
@@ -111,45 +111,34 @@ export class GoferFileSystem extends FileSystem {
     if (this.inodes.get(inode.ino) === inode) this.inodes.delete(inode.ino);
   }
 
-  /** Walks from the fid of `directory`; makes room once when the gofer has no fids left. */
-  walk(directory: GoferInode, from: number, name: string): Walked | number {
-    const w = this.client.walkGetattr(from, [name]);
-    if ((typeof w === 'number' ? w : w.error) !== -EMFILE) return w;
-    this.makeRoom(directory);
-    return this.client.walkGetattr(from, [name]);
-  }
-
-  /** An extended attribute ('' for their names) of `inode`, whose reading needs a fid for a moment. */
-  getXattr(inode: GoferInode, fid: number, name: string): Uint8Array | number {
-    const r = this.client.getXattr(fid, name);
-    if (r !== -EMFILE) return r;
-    this.makeRoom(inode);
-    return this.client.getXattr(fid, name);
-  }
-
   /** The gofer has no fids left: gives half of them back, and keeps fewer from now on. */
-  private makeRoom(keep: GoferInode): void {
+  private makeRoom(keep: number): void {
     this.maxHeldFids = Math.max(MIN_HELD_FIDS, Math.floor(this.fidHolders.size * 0.75));
     this.dropFids(this.fidHolders.size / 2 + 1, keep);
   }
 
-  /** Bounds the fids held: those got longest ago go first. The root keeps its own. */
-  holdsFid(inode: GoferInode): void {
+  /** `inode` got a fid. Bounds their number; the root keeps its own. */
+  holdsFid(inode: GoferInode, fid: number): void {
     if (inode === this.root) return;
     this.fidHolders.add(inode);
-    if (this.fidHolders.size > this.maxHeldFids) this.dropFids(this.maxHeldFids / 8, inode);
+    if (this.fidHolders.size > this.maxHeldFids) this.dropFids(this.maxHeldFids / 8, fid);
+  }
+
+  /** The fid of `inode` is wanted: it will be the last to go. */
+  usesFid(inode: GoferInode): void {
+    if (this.fidHolders.delete(inode)) this.fidHolders.add(inode);
   }
 
   releasedFid(inode: GoferInode): void {
     this.fidHolders.delete(inode);
   }
 
-  /** Gives up to `count` fids back, all but `keep`'s. */
-  dropFids(count: number, keep: GoferInode): void {
+  /** Gives up to `count` fids back, those used longest ago first and never `keep`. */
+  dropFids(count: number, keep: number): void {
     let left = count;
     for (const holder of this.fidHolders) {
       if (left-- <= 0) return;
-      if (holder !== keep) holder.dropFid();
+      if (!holder.holds(keep)) holder.dropFid();
     }
   }
 

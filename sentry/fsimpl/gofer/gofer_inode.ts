@@ -76,16 +76,19 @@ export class GoferInode extends Inode {
   adoptFid(fid: number): void {
     if (this.fidNumber >= 0) this.fs.client.clunk(fid);
     else this.fidNumber = fid;
-    this.fs.holdsFid(this);
+    this.fs.holdsFid(this, this.fidNumber);
   }
 
   /** A fid of this file: walks to it from the nearest directory that has one. Or -errno. */
   fid(depth = 0): number {
-    if (this.fidNumber >= 0) return this.fidNumber;
+    if (this.fidNumber >= 0) {
+      this.fs.usesFid(this);
+      return this.fidNumber;
+    }
     if (this.parent === null || depth > TOO_FAR) return -ESTALE;
     const from = this.parent.fid(depth + 1);
     if (from < 0) return from;
-    const w = this.fs.walk(this.parent, from, this.name);
+    const w = this.fs.client.walkGetattr(from, [this.name]);
     return typeof w === 'number' ? w : this.arrived(w);
   }
 
@@ -102,6 +105,10 @@ export class GoferInode extends Inode {
 
   protected get hasFid(): boolean {
     return this.fidNumber >= 0;
+  }
+
+  holds(fid: number): boolean {
+    return this.fidNumber === fid;
   }
 
   dropFid(): void {
@@ -174,7 +181,7 @@ export class GoferInode extends Inode {
     if (this.xattrNames !== null && this.fs.exclusive) return this.xattrNames;
     const fid = this.fid();
     if (fid < 0) return fid;
-    const list = this.fs.getXattr(this, fid, '');
+    const list = this.fs.client.getXattr(fid, '');
     if (typeof list === 'number') return list;
     let text = '';
     for (const byte of list) text += String.fromCharCode(byte);
@@ -188,7 +195,7 @@ export class GoferInode extends Inode {
       if (typeof names !== 'number' && !names.includes(name)) return -ENODATA;
     }
     const fid = this.fid();
-    return fid < 0 ? fid : this.fs.getXattr(this, fid, name);
+    return fid < 0 ? fid : this.fs.client.getXattr(fid, name);
   }
 
   override setxattr(name: string, value: Uint8Array, flags: number): number {

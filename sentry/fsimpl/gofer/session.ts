@@ -1,7 +1,7 @@
 /**
  * Fids and walking on one 9P connection: what every operation of the client stands on.
  */
-import { EINVAL, EIO, ENOENT } from '../../../spec/linux/errno.ts';
+import { EINVAL, EIO, EMFILE, ENOENT } from '../../../spec/linux/errno.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import { type Channel, MAX_POSTED, type Ticket } from './channel.ts';
@@ -22,6 +22,8 @@ export class Session {
   /** Clunked numbers, oldest first. */
   private readonly freeFids: number[] = [];
   private nextFid = 0;
+  /** Called when the server has no fids left: gives some back, but not `keep`. */
+  makeRoom: ((keep: number) => void) | null = null;
 
   protected constructor(channel: Channel, extended: boolean) {
     this.channel = channel;
@@ -42,6 +44,14 @@ export class Session {
     if (this.freeFids.length <= 2 * MAX_POSTED) return this.nextFid++;
     const [fid] = this.freeFids.splice(0, 1);
     return fid!;
+  }
+
+  /** Does `operation`, which works on `keep`; once more when the server had no fid left for it. */
+  protected withRoom<T>(keep: number, operation: () => T | number): T | number {
+    const r = operation();
+    if (r !== -EMFILE || this.makeRoom === null) return r;
+    this.makeRoom(keep);
+    return operation();
   }
 
   /** Gives a number back that the server does not have bound. */
@@ -76,7 +86,13 @@ export class Session {
   /** Walks up to MAX_WALK_ELEMENTS names; -errno only when the request itself failed. */
   walkGetattr(from: number, names: readonly string[]): Walked | number {
     if (names.length > p9.MAX_WALK_ELEMENTS) return -EINVAL;
-    if (!this.extended) return this.walkPlain(from, names);
+    return this.withRoom(from, () => {
+      const w = this.extended ? this.walkExtended(from, names) : this.walkPlain(from, names);
+      return typeof w !== 'number' && w.error === -EMFILE ? -EMFILE : w;
+    });
+  }
+
+  private walkExtended(from: number, names: readonly string[]): Walked | number {
     const newfid = this.newFid();
     const ticket = this.channel.queue('Twalkgetattr', { fid: from, newfid, names });
     return this.walked(ticket, newfid, names);
