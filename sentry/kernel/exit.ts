@@ -173,7 +173,10 @@ export function signalIfOrphaned(pg: ProcessGroup): void {
   }
 }
 
-/** The session leader died: its terminal is hung up and the foreground group told. */
+/**
+ * The session leader died: the foreground group of its terminal is told, and the session has none any more.
+ * Who has a pseudo terminal open keeps it, as in Linux.
+ */
 function hangupSession(g: ThreadGroup): void {
   const session = g.session;
   const terminal = session.terminal;
@@ -182,11 +185,7 @@ function hangupSession(g: ThreadGroup): void {
   session.terminal = null;
   terminal.session = null;
   terminal.foreground = null;
-  if (foreground !== null) {
-    sendToProcessGroup(foreground, { signo: SIGHUP, code: 0x80 }, null);
-    sendToProcessGroup(foreground, { signo: SIGCONT, code: 0x80 }, null);
-  }
-  terminal.hangup();
+  if (foreground !== null) sendToProcessGroup(foreground, { signo: SIGHUP, code: 0x80 }, null);
 }
 
 /** The namespace's init is gone: everybody in it dies (pid_namespaces(7)). */

@@ -9,6 +9,4 @@ export interface Terminal {
   /** Device numbers, for /proc/PID/stat's tty_nr. */
   readonly devMajor: number;
   readonly devMinor: number;
-  /** The session leader exited or the line hung up. */
-  hangup(): void;
 }

@@ -80,6 +80,11 @@ export class ByteQueue {
     return total;
   }
 
+  /** Forgets all but the first `count` bytes. */
+  truncate(count: number): void {
+    this.length = Math.min(this.length, count);
+  }
+
   clear(): void {
     this.length = 0;
     this.head = 0;

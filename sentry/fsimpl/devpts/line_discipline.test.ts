@@ -260,7 +260,6 @@ describe('echo', () => {
 describe('signals', () => {
   test('interrupt, quit and suspend, with what was typed thrown away', () => {
     const line = new Line();
-    line.write('pending');
     line.type('abc\x03');
     expect(line.signals).toEqual([SIGINT]);
     expect(line.screen()).toBe('^C');
@@ -269,6 +268,13 @@ describe('signals', () => {
     expect(line.read()).toBe('d\n');
     expect(line.flushes).toContain('i');
     expect(line.flushes).toContain('o');
+  });
+
+  test('output is thrown away but for what its reader has as good as got', () => {
+    const line = new Line();
+    line.write('x'.repeat(10000));
+    line.type('\x03');
+    expect(line.screen()).toBe(`${'x'.repeat(4095)}^C`);
   });
 
   test('NOFLSH keeps it', () => {

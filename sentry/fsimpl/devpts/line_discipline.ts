@@ -138,7 +138,12 @@ export class LineDiscipline {
   }
 
   flushOutput(): void {
-    this.output.clear();
+    this.output.settle();
+    this.discardOutput();
+  }
+
+  private discardOutput(): void {
+    this.output.discard();
     this.host.flushed(false, true);
   }
 
@@ -146,6 +151,7 @@ export class LineDiscipline {
 
   /** Takes bytes[start, end) as typed; how many it took before its buffer was full. */
   receive(bytes: Uint8Array, start: number, end: number): number {
+    this.output.settle();
     const wasReadable = this.pollReadable;
     const usedBefore = this.input.head;
     let at = start;
@@ -206,7 +212,7 @@ export class LineDiscipline {
     if (signo === 0) return false;
     if (!this.has(NOFLSH)) {
       this.flushInput();
-      this.flushOutput();
+      this.discardOutput();
     }
     this.host.signal(signo);
     if (this.hasInput(IXON)) this.output.start();

@@ -21,6 +21,8 @@ import type { Termios } from './termios.ts';
 const OUTPUT_BYTES = 65536;
 /** Echo that waits while output is stopped or its queue is full; more is lost, as in Linux. */
 const ECHO_BYTES = 4096;
+/** Linux's buffer of the other end, which a flush of output does not reach. */
+const READER_BYTES = 4095;
 /** The most that one byte becomes: a tab of spaces. */
 const MOST_PER_BYTE = 8;
 
@@ -39,6 +41,7 @@ export function isControl(c: number): boolean {
 export class OutputProcessor {
   readonly queue = new ByteQueue(OUTPUT_BYTES);
   stopped = false;
+  private settled = 0;
   /** Where the cursor is, from 0. */
   column = 0;
   private readonly echoed = new ByteQueue(ECHO_BYTES);
@@ -197,7 +200,19 @@ export class OutputProcessor {
     this.changed();
   }
 
-  /** What the other end did not read yet is lost. */
+  /** What is in the queue by now has reached the other end's own buffer, as far as that has room. */
+  settle(): void {
+    this.settled = Math.min(this.queue.length, READER_BYTES);
+  }
+
+  /** What has not reached the other end yet is lost. */
+  discard(): void {
+    this.queue.truncate(this.settled);
+    this.echoed.clear();
+    this.changed();
+  }
+
+  /** The other end wants nothing of it. */
   clear(): void {
     this.queue.clear();
     this.echoed.clear();
@@ -211,6 +226,7 @@ export class OutputProcessor {
 
   /** The other end made room. */
   drained(): void {
+    this.settled = Math.min(this.settled, this.queue.length);
     this.flushEcho();
     this.changed();
   }
