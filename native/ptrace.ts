@@ -26,8 +26,10 @@ export interface PtraceCalls {
   /** Runs the first `count` operations of the list in the address space of `slot`. */
   ptraceOps(slot: number, count: number): number;
   ptraceInterrupt(slot: number): void;
-  ptraceExit(slot: number): void;
-  ptraceForget(slot: number): void;
+  /** Ends one thread of process `pid`. */
+  ptraceExit(slot: number, pid: number): void;
+  /** Kills a process with the threads `slots`; on return none of them touches memory any more. */
+  ptraceKill(pid: number, slots: Int32Array): void;
   /** Reads (set 0) or loads (set 1) the XSAVE area; null resets it. 0 or -errno. */
   ptraceFpState(slot: number, set: 0 | 1, bytes: Uint8Array | null): number;
   ptraceProcessCpuNs(pid: number): number;

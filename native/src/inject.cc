@@ -118,6 +118,8 @@ void AdoptThread(pid_t tid, int slot, int from) {
   tracer.slot_of[tid] = slot;
 }
 
+namespace {
+
 void ForgetSlot(int slot) {
   Record& record = tracer.records[slot];
   auto found = tracer.slot_of.find(record.tid);
@@ -135,14 +137,56 @@ void ForgetSlot(int slot) {
   record.state = kFree;
 }
 
-void ExitSlot(int slot) {
+// Waits until every one of `running`, killed threads, is at its end or stopped on the way there: a
+// stopped thread that has been killed does not see its own code again. A leader is reaped after all
+// others of its process, so whatever ends meanwhile is taken in as well.
+void AwaitDeath(std::vector<pid_t>* running) {
+  while (!running->empty()) {
+    int status = 0;
+    pid_t tid = waitpid(-1, &status, __WALL);
+    if (tid < 0) {
+      if (errno == EINTR) continue;
+      return;
+    }
+    if (std::erase(*running, tid) > 0) continue;
+    int slot = TakeStop(tid, status);
+    if (slot >= 0) tracer.ready.push_back(slot);
+  }
+}
+
+}  // namespace
+
+void KillProcess(pid_t pid, const int32_t* slots, size_t count) {
+  std::vector<pid_t> running;
+  bool alive = false;
+  for (size_t i = 0; i < count; i++) {
+    const Record& record = tracer.records[slots[i]];
+    bool gone = record.state == kStopped && record.reason == kExited;
+    if (!gone) alive = true;
+    if (record.state == kRunning) running.push_back(record.tid);
+  }
+  for (auto entry = tracer.leaving.begin(); entry != tracer.leaving.end();) {
+    if (entry->second == pid) {
+      running.push_back(entry->first);
+      entry = tracer.leaving.erase(entry);
+    } else {
+      ++entry;
+    }
+  }
+  // Once its end has been reaped, the pid may belong to somebody else.
+  if (alive || !running.empty()) kill(pid, SIGKILL);
+  for (size_t i = 0; i < count; i++) ForgetSlot(slots[i]);
+  AwaitDeath(&running);
+}
+
+void ExitSlot(int slot, pid_t pid) {
   Record& record = tracer.records[slot];
   pid_t tid = record.tid;
   bool gone = record.reason == kExited && record.state == kStopped;
   bool was_running = record.state == kRunning;
   ForgetSlot(slot);
   if (gone) return;
-  tracer.leaving.insert(tid);
+  tracer.leaving[tid] = pid;
   if (was_running) {
     ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
   } else {

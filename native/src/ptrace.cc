@@ -220,8 +220,7 @@ void InterruptSlot(int slot) {
 
 int TakeStop(pid_t tid, int status) {
   bool gone = !WIFSTOPPED(status);
-  if (tracer.leaving.contains(tid)) {
-    tracer.leaving.erase(tid);
+  if (tracer.leaving.erase(tid) > 0) {
     if (!gone) SendAway(tid);
     return -1;
   }

@@ -109,12 +109,17 @@ napi_value Interrupt(napi_env env, napi_callback_info info) {
 }
 
 napi_value ExitThread(napi_env env, napi_callback_info info) {
-  ExitSlot(Arguments<1>(env, info).Slot(0));
+  Arguments<2> arguments(env, info);
+  ExitSlot(arguments.Slot(0), static_cast<pid_t>(arguments.Int(1)));
   return nullptr;
 }
 
-napi_value Forget(napi_env env, napi_callback_info info) {
-  ForgetSlot(Arguments<1>(env, info).Slot(0));
+// kill(pid, slots): an Int32Array of all its threads.
+napi_value Kill(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  Bytes slots = BytesArg(env, arguments.values[1]);
+  KillProcess(static_cast<pid_t>(arguments.Int(0)), reinterpret_cast<int32_t*>(slots.data),
+              slots.length / sizeof(int32_t));
   return nullptr;
 }
 
@@ -160,7 +165,7 @@ void ExportPtrace(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "ptraceOps", Ops);
   Export(env, exports, "ptraceInterrupt", Interrupt);
   Export(env, exports, "ptraceExit", ExitThread);
-  Export(env, exports, "ptraceForget", Forget);
+  Export(env, exports, "ptraceKill", Kill);
   Export(env, exports, "ptraceFpState", FpStateOf);
   Export(env, exports, "ptraceProcessCpuNs", ProcessCpuNs);
   Export(env, exports, "ptraceRunNs", RunNs);

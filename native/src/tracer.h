@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <deque>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "stub.h"
@@ -80,7 +79,8 @@ struct Tracer {
   int32_t template_cpu = -1;  // as Tracee::pinned_cpu
   size_t fp_bytes = 0;
   std::unordered_map<pid_t, int> slot_of;
-  std::unordered_set<pid_t> leaving;  // released threads that have yet to be told to exit
+  // Released threads that have yet to be told to exit, with their processes.
+  std::unordered_map<pid_t, pid_t> leaving;
   std::deque<int> ready;              // stopped while nobody polled
   std::vector<int> running;
 };
@@ -106,10 +106,11 @@ void AdoptThread(pid_t tid, int slot, int from);
 // Runs the first `count` operations of the list in the address space of `slot`. 0, or the first
 // -errno; the remaining operations are done all the same.
 long RunOps(int slot, size_t count);
-// Ends one thread, stopped or running, and frees its slot.
-void ExitSlot(int slot);
-// Forgets a thread whose process has been killed.
-void ForgetSlot(int slot);
+// Ends one thread of process `pid`, stopped or running, and frees its slot.
+void ExitSlot(int slot, pid_t pid);
+// Kills process `pid`, whose threads are those of `slots`, and frees them. When it returns none of
+// them can touch memory any more.
+void KillProcess(pid_t pid, const int32_t* slots, size_t count);
 
 // Which processors threads run on, see affinity.cc.
 void AffinityStart();

@@ -60,7 +60,14 @@ export interface AddressSpace {
    * `prot` is PROT_*; `shared` false means a private (copy-on-write in the host) mapping, which the
    * kernel only uses without PROT_WRITE.
    */
-  map(addr: number, length: number, fd: number, offset: number, prot: number, shared: boolean): void;
+  map(
+    addr: number,
+    length: number,
+    fd: number,
+    offset: number,
+    prot: number,
+    shared: boolean,
+  ): void;
   unmap(addr: number, length: number): void;
   protect(addr: number, length: number, prot: number): void;
   /** Applies the queue now. 0, or the first -errno (ENOMEM when the host has no more mappings). */
@@ -72,7 +79,10 @@ export interface AddressSpace {
   fork(from: Context): { readonly space: AddressSpace; readonly context: Context } | number;
   /** One more stopped context in this space, registers and floating-point state copied from `from`. */
   newContext(from: Context): Context | number;
-  /** Kills the host process; its contexts become unusable. Idempotent. */
+  /**
+   * Kills the host process; its contexts become unusable. On return no thread of it, running until
+   * now or not, can touch the mapped memory any more. Idempotent.
+   */
   release(): void;
 }
 

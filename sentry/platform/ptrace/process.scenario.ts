@@ -35,6 +35,19 @@ import {
   soon,
 } from './scenario.ts';
 
+function threadIds(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).map(Number);
+}
+
+/** Whether a thread has gone through exit, where it gave up its memory. */
+function isAtEnd(pid: number, tid: number): boolean {
+  try {
+    return /\) [ZX]/.test(readFileSync(`/proc/${pid}/task/${tid}/stat`, 'latin1'));
+  } catch {
+    return true;
+  }
+}
+
 export const processScenarios: Record<string, () => void> = {
   forks: () => {
     const { space, context } = load([...SYSCALL_FOREVER, ...STORE]);
@@ -212,6 +225,33 @@ export const processScenarios: Record<string, () => void> = {
     assert.equal(platform.poll(monotonicNs() + 1e9), null);
     const used = process.cpuUsage(before);
     assert(used.user + used.system < 3000, `${used.user + used.system} µs in a second`);
+  },
+
+  'touches nothing after its release': () => {
+    for (let i = 0; i < 40; i++) {
+      const { space, context } = load(COUNT);
+      const others = [1, 2].map((index) => {
+        const thread = space.newContext(context);
+        assert(typeof thread === 'object', `thread: ${thread}`);
+        thread.regs.set(REG_RDI, DATA + 8 * index);
+        thread.resume();
+        return thread;
+      });
+      if (i % 2 === 0) context.resume();
+      // Long enough for those that compute to be on other processors.
+      platform.poll(soon());
+      const threads = threadIds(space.pid);
+      // One that was let go alone and has yet to stop counts too.
+      if (i % 4 >= 2) others[1]!.release();
+      // The first runs every other time; the last may be seen at its stop, still on its way out.
+      const ran = threads.slice(i % 2, i % 4 >= 2 ? 2 : 3);
+      space.release();
+      const before = readData();
+      assert(ran.every((tid) => isAtEnd(space.pid, tid)));
+      assert(before[1]! > 0n, 'it ran');
+      platform.poll(monotonicNs() + 2e6);
+      assert.deepEqual(readData(), before);
+    }
   },
 
   'hears of killed threads': () => {

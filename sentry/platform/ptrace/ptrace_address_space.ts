@@ -3,11 +3,9 @@
  * system calls and made by a thread of the process itself, see native/src/inject.cc.
  */
 
-import { kill } from '../../../native/process.ts';
 import { ptrace } from '../../../native/ptrace.ts';
 import { ESRCH } from '../../../spec/linux/errno.ts';
 import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../../../spec/linux/mman.ts';
-import { SIGKILL } from '../../../spec/linux/signal.ts';
 import { SYS_mmap, SYS_mprotect, SYS_munmap } from '../../../spec/linux/syscall_numbers.ts';
 import type { AddressSpace } from '../platform.ts';
 import type { PtraceContext } from './ptrace_context.ts';
@@ -114,9 +112,10 @@ export class PtraceAddressSpace implements AddressSpace {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    // Once its end has been reaped, the pid may belong to somebody else.
-    const alive = [...this.contexts].some((context) => !context.isGone);
-    if (alive) kill(this.pid, SIGKILL);
+    ptrace.ptraceKill(
+      this.pid,
+      Int32Array.from(this.contexts, (context) => context.slot),
+    );
     for (const context of this.contexts) context.forget();
     this.contexts.clear();
     this.#platform.spaces.delete(this);

@@ -117,7 +117,7 @@ export class PtraceContext implements Context {
     }
     this.#released = true;
     this.space.contexts.delete(this);
-    ptrace.ptraceExit(this.slot);
+    ptrace.ptraceExit(this.slot, this.space.pid);
     this.#platform.freeSlot(this.slot);
   }
 
@@ -125,7 +125,6 @@ export class PtraceContext implements Context {
   forget(): void {
     if (this.#released) return;
     this.#released = true;
-    ptrace.ptraceForget(this.slot);
     this.#platform.freeSlot(this.slot);
   }
 }
