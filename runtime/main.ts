@@ -15,9 +15,10 @@ function start(): void {
   });
 }
 
-if (startupSnapshot.isBuildingSnapshot()) {
+function prepareSnapshot(): Promise<void> {
   startupSnapshot.setDeserializeMainFunction(start);
-  void loadAll();
-} else {
-  start();
+  return loadAll();
 }
+
+/** For tools/snapshot.cjs: when all is loaded. */
+export const loaded = startupSnapshot.isBuildingSnapshot() ? prepareSnapshot() : start();

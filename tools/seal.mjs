@@ -1,30 +1,21 @@
 /**
  * Seals a bundle, the addon and this very Node binary into one executable (Node's `--build-sea`).
- * The bundle runs here, once, and its heap becomes the executable's start-up snapshot.
+ * The bundle runs here, once, and its heap becomes the executable's start-up snapshot (snapshot.cjs).
  *
- *   seal.mjs BUNDLE.cjs ADDON.node OUTPUT
+ *   seal.mjs BUNDLE.cjs ADDON.node CALLED.json OUTPUT
  *
  * Deliberate choices:
- * - V8 wants the flags that a snapshot was made under when it is used: those here are given both to
- *   the builder and, by `execArgv`, to the result.
- * - `--no-rehash-snapshot` saves 5 ms of a start, which V8 spends on giving all strings new hashes.
- *   The seed of the hashes is then that of the build: a guest can make names that collide, and so
- *   slow down its own Sentry, whose CPU time is its own as well.
+ * - V8 wants the flags that a snapshot was made under when it is used: flags.mjs has those that are
+ *   given both to the builder and, by `execArgv`, to the result.
  * - `execArgvExtension: none`: NODE_OPTIONS in the caller's environment does not reach runsc.
  * - The output is replaced by rename, so a running runsc is never written to.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { FLAGS } from './flags.mjs';
 
-const FLAGS = [
-  '--single-threaded',
-  '--v8-pool-size=0',
-  '--disable-sigusr1',
-  '--no-rehash-snapshot',
-];
-
-const [bundle, addon, output] = process.argv.slice(2).map((path) => resolve(path));
+const [bundle, addon, called, output] = process.argv.slice(2).map((path) => resolve(path));
 const scratch = `${output}.${process.pid}`;
 const configuration = `${bundle}.sea.json`;
 
@@ -32,7 +23,7 @@ mkdirSync(dirname(output), { recursive: true });
 writeFileSync(
   configuration,
   JSON.stringify({
-    main: bundle,
+    main: join(import.meta.dirname, 'snapshot.cjs'),
     mainFormat: 'commonjs',
     output: scratch,
     executable: process.execPath,
@@ -44,7 +35,10 @@ writeFileSync(
     assets: { 'runsc.node': addon },
   }),
 );
-execFileSync(process.execPath, [...FLAGS, '--no-warnings', '--build-sea', configuration], {
+// Collections must not throw away what is compiled but has not run.
+const builderFlags = [...FLAGS, '--no-flush-bytecode', '--no-warnings'];
+execFileSync(process.execPath, [...builderFlags, '--build-sea', configuration], {
   stdio: ['ignore', 'ignore', 'inherit'],
+  env: { ...process.env, RUNSC_BUNDLE: bundle, RUNSC_CALLED: called },
 });
 renameSync(scratch, output);
