@@ -9,12 +9,12 @@ import { parseOptions } from '../tmpfs/options.ts';
 import { Tmpfs } from '../tmpfs/tmpfs.ts';
 import {
   FULL_MINOR,
+  installMemoryDevices,
   MEM_MAJOR,
   NULL_MINOR,
   RANDOM_MINOR,
   URANDOM_MINOR,
   ZERO_MINOR,
-  installMemoryDevices,
 } from './memory_devices.ts';
 
 const TTY_MAJOR = 5;

@@ -2,11 +2,11 @@
  * /dev/null, zero, full, random and urandom (null(4), full(4), random(4)).
  */
 import { EINVAL, ENODEV, ENOSPC } from '../../../spec/linux/errno.ts';
-import type { IoBuffer } from '../../mm/io_buffer.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import { FilePages } from '../../mm/file_pages.ts';
+import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { Mappable } from '../../mm/mappable.ts';
 import type { MemoryFile } from '../../mm/memory_file.ts';
-import type { Kernel } from '../../kernel/kernel.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { DeviceOpener } from '../../vfs/device.ts';
 import type { Inode } from '../../vfs/inode.ts';
@@ -102,9 +102,29 @@ export function installMemoryDevices(kernel: Kernel): void {
       path.dentry.inode === null ? -ENODEV : make(path, path.dentry.inode, flags);
   const { devices } = kernel.vfs;
   const { memory, random } = kernel;
-  devices.register(MEM_MAJOR, NULL_MINOR, open((p, i, f) => new NullDevice(p, i, f)));
-  devices.register(MEM_MAJOR, ZERO_MINOR, open((p, i, f) => new ZeroDevice(p, i, f, memory)));
-  devices.register(MEM_MAJOR, FULL_MINOR, open((p, i, f) => new FullDevice(p, i, f, memory)));
-  devices.register(MEM_MAJOR, RANDOM_MINOR, open((p, i, f) => new RandomDevice(p, i, f, random)));
-  devices.register(MEM_MAJOR, URANDOM_MINOR, open((p, i, f) => new RandomDevice(p, i, f, random)));
+  devices.register(
+    MEM_MAJOR,
+    NULL_MINOR,
+    open((p, i, f) => new NullDevice(p, i, f)),
+  );
+  devices.register(
+    MEM_MAJOR,
+    ZERO_MINOR,
+    open((p, i, f) => new ZeroDevice(p, i, f, memory)),
+  );
+  devices.register(
+    MEM_MAJOR,
+    FULL_MINOR,
+    open((p, i, f) => new FullDevice(p, i, f, memory)),
+  );
+  devices.register(
+    MEM_MAJOR,
+    RANDOM_MINOR,
+    open((p, i, f) => new RandomDevice(p, i, f, random)),
+  );
+  devices.register(
+    MEM_MAJOR,
+    URANDOM_MINOR,
+    open((p, i, f) => new RandomDevice(p, i, f, random)),
+  );
 }

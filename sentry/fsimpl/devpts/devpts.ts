@@ -2,8 +2,9 @@
  * devpts (pts(4), Linux's Documentation/filesystems/devpts.rst): one node per pseudo terminal, and ptmx,
  * which makes them. Every mount is an instance of its own.
  */
-import { EBUSY, EINVAL, EIO, ENODEV, ENOENT, ENOSPC } from '../../../spec/linux/errno.ts';
+
 import { CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
+import { EBUSY, EINVAL, EIO, ENODEV, ENOENT, ENOSPC } from '../../../spec/linux/errno.ts';
 import { DT_CHR } from '../../../spec/linux/fcntl.ts';
 import { S_IFCHR, S_IFMT } from '../../../spec/linux/stat.ts';
 import { DEVPTS_SUPER_MAGIC } from '../../../spec/linux/statfs.ts';
@@ -19,7 +20,7 @@ import {
   PseudoInode,
 } from '../pseudo/pseudo_file_system.ts';
 import { type DevptsOptions, optionText } from './options.ts';
-import { Pty, PTS_MAJOR } from './pty.ts';
+import { PTS_MAJOR, Pty } from './pty.ts';
 import { ReplicaFile } from './pty_files.ts';
 
 export const TTY_MAJOR = 5;
@@ -81,7 +82,12 @@ export class Devpts extends PseudoFileSystem {
   }
 
   /** Opens the program's end of a terminal; `flags` without creation flags. */
-  openReplica(path: Path, pty: Pty, flags: number, creds: Credentials | null): ReplicaFile | number {
+  openReplica(
+    path: Path,
+    pty: Pty,
+    flags: number,
+    creds: Credentials | null,
+  ): ReplicaFile | number {
     const { inode } = path.dentry;
     if (inode === null || !pty.masterOpen || pty.locked) return -EIO;
     if (pty.exclusive && creds !== null && !creds.has(CAP_SYS_ADMIN)) return -EBUSY;

@@ -4,7 +4,14 @@
  */
 import { CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
 import { EINVAL, EIO, ENOTTY, EPERM, ERESTARTSYS, ESRCH } from '../../../spec/linux/errno.ts';
-import { SI_KERNEL, SIG_IGN, SIGCONT, SIGHUP, SIGTTIN, SIGTTOU } from '../../../spec/linux/signal.ts';
+import {
+  SI_KERNEL,
+  SIG_IGN,
+  SIGCONT,
+  SIGHUP,
+  SIGTTIN,
+  SIGTTOU,
+} from '../../../spec/linux/signal.ts';
 import { TOSTOP } from '../../../spec/linux/termios.ts';
 import { sendToProcessGroup } from '../../kernel/signal_send.ts';
 import type { Task } from '../../kernel/task.ts';

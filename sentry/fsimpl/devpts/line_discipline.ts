@@ -67,7 +67,10 @@ export class LineDiscipline {
 
   constructor(host: LineHost) {
     this.host = host;
-    this.output = new OutputProcessor(() => this.termios, () => host.outputChanged());
+    this.output = new OutputProcessor(
+      () => this.termios,
+      () => host.outputChanged(),
+    );
     this.editor = new LineEditor(this.input, this.output, () => this.termios);
   }
 

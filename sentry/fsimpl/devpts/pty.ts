@@ -6,14 +6,15 @@
  *     master write -> typed -> discipline.input  -> replica read
  *     master read  <- discipline.output.queue    <- replica write, echo
  */
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } from '../../../spec/linux/poll.ts';
-import { SI_KERNEL, SIGCONT, SIGHUP, SIGWINCH } from '../../../spec/linux/signal.ts';
+
 import {
   TIOCPKT_FLUSHREAD,
   TIOCPKT_FLUSHWRITE,
   TIOCPKT_START,
   TIOCPKT_STOP,
 } from '../../../spec/linux/ioctl.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } from '../../../spec/linux/poll.ts';
+import { SI_KERNEL, SIGCONT, SIGHUP, SIGWINCH } from '../../../spec/linux/signal.ts';
 import { Timer } from '../../base/timer_queue.ts';
 import { WaitQueue } from '../../base/wait_queue.ts';
 import type { Kernel } from '../../kernel/kernel.ts';

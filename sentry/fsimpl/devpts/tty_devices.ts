@@ -28,7 +28,12 @@ function devptsFor(caller: FsCaller, kernel: Kernel, path: Path): Devpts | numbe
   return found.mount.fs instanceof Devpts ? found.mount.fs : -ENODEV;
 }
 
-function openMaster(kernel: Kernel, caller: FsCaller, path: Path, flags: number): OpenFile | number {
+function openMaster(
+  kernel: Kernel,
+  caller: FsCaller,
+  path: Path,
+  flags: number,
+): OpenFile | number {
   const fs = devptsFor(caller, kernel, path);
   if (typeof fs === 'number') return fs;
   const pty = fs.newPty(caller.creds);

@@ -27,10 +27,10 @@ import {
   encodeTermio,
   encodeTermios,
   encodeTermios2,
-  type Termios,
   TERMIO_BYTES,
-  TERMIOS2_BYTES,
   TERMIOS_BYTES,
+  TERMIOS2_BYTES,
+  type Termios,
 } from './termios.ts';
 
 /** Struct length of a TCSET* request, and whether typed input is thrown away first. */
@@ -128,7 +128,12 @@ function sharedIoctl(t: Task, pty: Pty, command: number, argument: number): numb
   }
 }
 
-export function replicaIoctl(t: Task, file: ReplicaFile, command: number, argument: number): number {
+export function replicaIoctl(
+  t: Task,
+  file: ReplicaFile,
+  command: number,
+  argument: number,
+): number {
   const { pty } = file;
   const { discipline } = pty;
   switch (command) {
@@ -152,7 +157,11 @@ export function replicaIoctl(t: Task, file: ReplicaFile, command: number, argume
     case ioctl.TCFLSH: {
       const allowed = mayChange(t, pty);
       if (allowed < 0) return allowed;
-      return flush(argument, () => discipline.flushInput(), () => discipline.flushOutput());
+      return flush(
+        argument,
+        () => discipline.flushInput(),
+        () => discipline.flushOutput(),
+      );
     }
     case ioctl.TIOCVHANGUP:
       if (!t.creds.has(CAP_SYS_ADMIN)) return -EPERM;
@@ -235,7 +244,11 @@ export function masterIoctl(t: Task, file: MasterFile, command: number, argument
     case ioctl.TCSBRKP:
       return 0;
     case ioctl.TCFLSH:
-      return flush(argument, () => discipline.output.clear(), () => pty.flushTyped());
+      return flush(
+        argument,
+        () => discipline.output.clear(),
+        () => pty.flushTyped(),
+      );
     default:
       return sharedIoctl(t, pty, command, argument);
   }

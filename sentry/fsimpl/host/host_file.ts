@@ -5,10 +5,7 @@
  * and writes ask the host not to wait instead (RWF_NOWAIT where the host can, else poll(2) first and
  * small writes). Mapping one is refused (ENODEV): programs fall back to reading.
  */
-import { EAGAIN, EOPNOTSUPP, ESPIPE } from '../../../spec/linux/errno.ts';
-import { SEEK_CUR } from '../../../spec/linux/fcntl.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../spec/linux/poll.ts';
-import { S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
+
 import {
   fsync,
   lseek,
@@ -20,6 +17,17 @@ import {
   writevNowait,
 } from '../../../native/fs.ts';
 import { type PollFd, poll } from '../../../native/socket.ts';
+import { EAGAIN, EOPNOTSUPP, ESPIPE } from '../../../spec/linux/errno.ts';
+import { SEEK_CUR } from '../../../spec/linux/fcntl.ts';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDNORM,
+  POLLWRNORM,
+} from '../../../spec/linux/poll.ts';
+import { S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import type { WaitQueue } from '../../base/wait_queue.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { FsCaller } from '../../vfs/caller.ts';

@@ -2,6 +2,9 @@
  * Inodes of host descriptors, and the file system they are in. They have no names; /proc/PID/fd shows
  * what Linux would: 'pipe:[N]', 'socket:[N]', or 'host:[N]'.
  */
+
+import { close, fcntl, ftruncate } from '../../../native/fs.ts';
+import { fstat, type Stat as HostStat } from '../../../native/stat.ts';
 import { EACCES, EIO } from '../../../spec/linux/errno.ts';
 import {
   F_GETFL,
@@ -13,8 +16,6 @@ import {
 } from '../../../spec/linux/fcntl.ts';
 import { S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import { ANON_INODE_FS_MAGIC } from '../../../spec/linux/statfs.ts';
-import { close, fcntl, ftruncate } from '../../../native/fs.ts';
-import { fstat, type Stat as HostStat } from '../../../native/stat.ts';
 import type { Clock } from '../../base/clock.ts';
 import { WaitQueue } from '../../base/wait_queue.ts';
 import type { HostPoller } from '../../platform/platform.ts';

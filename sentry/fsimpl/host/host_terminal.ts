@@ -6,14 +6,15 @@
  * Host calls never wait: the descriptor is opened anew to be nonblocking (the description it came with is
  * shared with whoever gave it); where that is not allowed, poll(2) is asked before each small step.
  */
-import { EAGAIN, EINTR } from '../../../spec/linux/errno.ts';
-import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR } from '../../../spec/linux/fcntl.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../../../spec/linux/poll.ts';
-import { SIGHUP, SIGWINCH } from '../../../spec/linux/signal.ts';
+
 import { close, open, read, write } from '../../../native/fs.ts';
 import { signalfd, sigprocmask } from '../../../native/process.ts';
 import { type PollFd, poll } from '../../../native/socket.ts';
 import { getTermios, getWindowSize, makeRaw, setTermios } from '../../../native/tty.ts';
+import { EAGAIN, EINTR } from '../../../spec/linux/errno.ts';
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR } from '../../../spec/linux/fcntl.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../../../spec/linux/poll.ts';
+import { SIGHUP, SIGWINCH } from '../../../spec/linux/signal.ts';
 import { Timer } from '../../base/timer_queue.ts';
 import { Waiter } from '../../base/wait_queue.ts';
 import type { Container } from '../../kernel/container.ts';

@@ -1,8 +1,9 @@
 /**
  * The root of /proc: one directory per process, and the files about the whole system.
  */
-import { DT_DIR } from '../../../spec/linux/fcntl.ts';
+
 import { ENOENT } from '../../../spec/linux/errno.ts';
+import { DT_DIR } from '../../../spec/linux/fcntl.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import type { DirEntry } from '../../vfs/stat.ts';
 import { PseudoDirectory, PseudoSymlink } from '../pseudo/pseudo_file_system.ts';
@@ -25,8 +26,20 @@ export class ProcRoot extends PseudoDirectory {
       if (t === null || t.container !== fs.container) return -ENOENT;
       return text(t.pid, t.tid);
     };
-    this.add('self', new PseudoSymlink(fs, ofCaller((pid) => `${pid}`)));
-    this.add('thread-self', new PseudoSymlink(fs, ofCaller((pid, tid) => `${pid}/task/${tid}`)));
+    this.add(
+      'self',
+      new PseudoSymlink(
+        fs,
+        ofCaller((pid) => `${pid}`),
+      ),
+    );
+    this.add(
+      'thread-self',
+      new PseudoSymlink(
+        fs,
+        ofCaller((pid, tid) => `${pid}/task/${tid}`),
+      ),
+    );
     this.addSymlink('mounts', 'self/mounts');
     this.addSymlink('net', 'self/net');
     addSystemFiles(this, fs);

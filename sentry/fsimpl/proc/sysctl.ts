@@ -75,7 +75,10 @@ function uuid(random: (into: Uint8Array) => void): string {
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   const digits = [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
   const cuts = [0, 8, 12, 16, 20, 32];
-  return cuts.slice(1).map((end, i) => digits.slice(cuts[i], end)).join('-');
+  return cuts
+    .slice(1)
+    .map((end, i) => digits.slice(cuts[i], end))
+    .join('-');
 }
 
 function nameFile(fs: ProcFileSystem, c: Container, which: keyof UtsNames): TextFile {

@@ -15,13 +15,13 @@ import type { DirEntry } from '../../vfs/stat.ts';
 import { PseudoInode, TextFile } from '../pseudo/pseudo_file_system.ts';
 import type { ProcFileSystem } from './proc_file_system.ts';
 import { FdDirectory, FdInfoDirectory } from './task_fd.ts';
+import { NamespaceDirectory, TaskLink } from './task_links.ts';
 import { mapsText, smapsRollupText, smapsText } from './task_maps.ts';
-import { MemoryInode, auxvText, cmdlineText, environText } from './task_memory.ts';
-import { TaskLink, NamespaceDirectory } from './task_links.ts';
+import { auxvText, cmdlineText, environText, MemoryInode } from './task_memory.ts';
 import { mountinfoText, mountsText, mountstatsText } from './task_mounts.ts';
 import { netDirectory } from './task_net.ts';
 import * as settings from './task_settings.ts';
-import { schedstatText, statText, statmText, statusText } from './task_status.ts';
+import { ioText, schedstatText, statmText, statText, statusText } from './task_status.ts';
 
 /** Inode numbers: one block of them per task directory, above all static entries. */
 const INO_BASE = 2 ** 32;
@@ -43,7 +43,12 @@ export interface TaskEntry {
 type Produce = (t: Task) => string | number;
 
 function text(mode: number, produce: Produce, where: TaskEntry['where'] = 'both'): TaskEntry {
-  return { type: DT_REG, mode, where, make: ({ fs, task }) => new TextFile(fs, mode, () => produce(task)) };
+  return {
+    type: DT_REG,
+    mode,
+    where,
+    make: ({ fs, task }) => new TextFile(fs, mode, () => produce(task)),
+  };
 }
 
 /** A file that only those may open who may trace the process. */
@@ -74,24 +79,40 @@ const STAT: TaskEntry = {
     new TextFile(fs, 0o444, (caller) => statText(task, ofProcess, mayPtrace(caller as Task, task))),
 };
 
+function ioFile({ fs, task, ofProcess }: TaskDirectory): GuardedFile {
+  return new GuardedFile(fs, task, 0o400, (t) => ioText(t, ofProcess));
+}
+
 function setting(mode: number, produce: Produce, accept: settings.Accept): TaskEntry {
   return {
     type: DT_REG,
     mode,
     where: 'both',
     make: ({ fs, task }) =>
-      new TextFile(fs, mode, () => produce(task), (caller, value) =>
-        accept(caller as Task, task, value),
+      new TextFile(
+        fs,
+        mode,
+        () => produce(task),
+        (caller, value) => accept(caller as Task, task, value),
       ),
   };
 }
 
-function directory(mode: number, make: TaskEntry['make'], where: TaskEntry['where'] = 'both'): TaskEntry {
+function directory(
+  mode: number,
+  make: TaskEntry['make'],
+  where: TaskEntry['where'] = 'both',
+): TaskEntry {
   return { type: DT_DIR, mode, where, make };
 }
 
 function link(which: 'cwd' | 'exe' | 'root'): TaskEntry {
-  return { type: DT_LNK, mode: 0o777, where: 'both', make: ({ fs, task }) => new TaskLink(fs, task, which) };
+  return {
+    type: DT_LNK,
+    mode: 0o777,
+    where: 'both',
+    make: ({ fs, task }) => new TaskLink(fs, task, which),
+  };
 }
 
 const ENTRIES: ReadonlyMap<string, TaskEntry> = new Map<string, TaskEntry>([
@@ -119,6 +140,7 @@ const ENTRIES: ReadonlyMap<string, TaskEntry> = new Map<string, TaskEntry>([
   ['mountstats', text(0o400, mountstatsText, 'process')],
   ['smaps', guarded(0o444, smapsText)],
   ['smaps_rollup', guarded(0o444, smapsRollupText)],
+  ['io', { type: DT_REG, mode: 0o400, where: 'both', make: (d) => ioFile(d) }],
   ['wchan', text(0o444, () => '0')],
   ['schedstat', text(0o444, schedstatText)],
   ['cgroup', text(0o444, () => '0::/\n')],

@@ -85,6 +85,7 @@ class NamespaceLink extends PseudoInode {
 
   constructor(fs: ProcFileSystem, task: Task, name: string, number: number) {
     super(fs, S_IFLNK | 0o777, task.creds.euid, task.creds.egid);
+    this.ino = number;
     this.task = task;
     this.number = number;
     this.text = `${name}:[${number}]`;

@@ -4,17 +4,12 @@
 import { PAGE_SIZE } from '../../../spec/linux/mman.ts';
 import { RLIMIT_RSS, RLIMIT_SIGPENDING } from '../../../spec/linux/resource.ts';
 import { SIG_DFL, SIG_IGN } from '../../../spec/linux/signal.ts';
+import { IoAccounting } from '../../kernel/io_accounting.ts';
 import { SIGNAL_MAX } from '../../kernel/signal.ts';
 import { SignalSet } from '../../kernel/signal_set.ts';
-import {
-  TASK_BLOCKED,
-  TASK_DEAD,
-  TASK_STOPPED,
-  TASK_VFORK,
-  type Task,
-} from '../../kernel/task.ts';
-import { REG_RIP, REG_RSP } from '../../platform/platform.ts';
+import { TASK_BLOCKED, TASK_DEAD, TASK_STOPPED, TASK_VFORK, type Task } from '../../kernel/task.ts';
 import type { MemoryUsage } from '../../mm/usage.ts';
+import { REG_RIP, REG_RSP } from '../../platform/platform.ts';
 
 /** USER_HZ: times in /proc are in hundredths of a second. */
 export const NS_PER_TICK = 10_000_000;
@@ -93,7 +88,15 @@ function dispositions(t: Task): SignalDisposition {
 /** Addresses of a program: zero for who may not know them, and for zombies. */
 function addresses(t: Task, visible: boolean) {
   if (!visible || t.state === TASK_DEAD) {
-    const none = { codeStart: 0, codeEnd: 0, stackStart: 0, esp: 0, eip: 0, dataStart: 0, dataEnd: 0 };
+    const none = {
+      codeStart: 0,
+      codeEnd: 0,
+      stackStart: 0,
+      esp: 0,
+      eip: 0,
+      dataStart: 0,
+      dataEnd: 0,
+    };
     return { ...none, brkStart: 0, argStart: 0, argEnd: 0, envStart: 0, envEnd: 0 };
   }
   const { codeStart, codeEnd, stackStart, dataStart, dataEnd, brkStart } = t.mm;
@@ -179,6 +182,22 @@ export function statmText(t: Task): string {
 
 export function schedstatText(t: Task): string {
   return `${Math.floor(t.cpuTimeNs)} 0 0\n`;
+}
+
+/** proc_pid_io(5). No byte goes to a block device of the sandbox: it has none. */
+export function ioText(t: Task, ofProcess: boolean): string {
+  const io = new IoAccounting();
+  if (ofProcess) {
+    io.add(t.group.pastIo);
+    for (const other of t.group.tasks) io.add(other.io);
+  } else {
+    io.add(t.io);
+  }
+  return (
+    `rchar: ${io.readChars}\nwchar: ${io.writtenChars}\n` +
+    `syscr: ${io.readCalls}\nsyscw: ${io.writeCalls}\n` +
+    'read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n'
+  );
 }
 
 function hex64(lo: number, hi: number): string {

@@ -2,7 +2,15 @@
  * Building blocks for file systems whose contents the kernel makes up: /proc, /sys, /dev.
  */
 import { EACCES, EFBIG, EINVAL, ENOENT, EPERM } from '../../../spec/linux/errno.ts';
-import { DT_BLK, DT_CHR, DT_DIR, DT_FIFO, DT_LNK, DT_REG, DT_SOCK } from '../../../spec/linux/fcntl.ts';
+import {
+  DT_BLK,
+  DT_CHR,
+  DT_DIR,
+  DT_FIFO,
+  DT_LNK,
+  DT_REG,
+  DT_SOCK,
+} from '../../../spec/linux/fcntl.ts';
 import {
   S_IFBLK,
   S_IFCHR,
@@ -13,8 +21,8 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from '../../../spec/linux/stat.ts';
-import type { Clock } from '../../base/clock.ts';
 import { byteStringBytes, decodeByteString } from '../../base/byte_string.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import { FileSystem, Inode } from '../../vfs/inode.ts';

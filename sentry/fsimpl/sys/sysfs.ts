@@ -72,5 +72,8 @@ function addKernel(kernel: PseudoDirectory): void {
 
 /** Registers the file system type. */
 export function installSysfs(kernel: Kernel): void {
-  kernel.vfs.fileSystemTypes.set('sysfs', (caller) => new SysFileSystem(kernel, containerOf(caller)));
+  kernel.vfs.fileSystemTypes.set(
+    'sysfs',
+    (caller) => new SysFileSystem(kernel, containerOf(caller)),
+  );
 }
