@@ -1,69 +1,16 @@
 /**
- * The line discipline as a pure machine: what is typed, what is echoed, what programs read and write. The
- * expectations are those of Linux's n_tty.
+ * The line discipline as a pure machine: what is typed, echoed and read. The expectations are those of
+ * Linux's n_tty.
  */
 import { describe, expect, test } from 'vitest';
 import { SIGINT, SIGQUIT, SIGTSTP } from '../../../spec/linux/signal.ts';
 import * as tty from '../../../spec/linux/termios.ts';
-import { byteStringBytes, decodeByteString } from '../../base/byte_string.ts';
-import { IoBuffer } from '../../mm/io_buffer.ts';
-import { LineDiscipline } from './line_discipline.ts';
+import { characters, FakeLine, without } from './fake_line.ts';
 import { DEFAULT_TERMIOS, type Termios } from './termios.ts';
-
-class Line {
-  readonly signals: number[] = [];
-  readonly flushes: string[] = [];
-  readonly discipline = new LineDiscipline({
-    signal: (signo) => this.signals.push(signo),
-    inputReady: () => undefined,
-    outputChanged: () => undefined,
-    flushed: (input, output) => this.flushes.push(`${input ? 'i' : ''}${output ? 'o' : ''}`),
-  });
-
-  constructor(changes: Partial<Termios> = {}) {
-    this.discipline.setTermios({ ...DEFAULT_TERMIOS, ...changes });
-  }
-
-  set(changes: Partial<Termios>): void {
-    this.discipline.setTermios({ ...this.discipline.termios, ...changes });
-  }
-
-  type(text: string): number {
-    const bytes = byteStringBytes(text);
-    return this.discipline.receive(bytes, 0, bytes.length);
-  }
-
-  /** What the screen shows since the last call. */
-  screen(): string {
-    const bytes = new Uint8Array(70000);
-    const n = this.discipline.output.queue.drain(IoBuffer.over(bytes));
-    this.discipline.output.drained();
-    return decodeByteString(bytes, 0, n);
-  }
-
-  read(size = 5000): string {
-    const bytes = new Uint8Array(size);
-    return decodeByteString(bytes, 0, this.discipline.read(IoBuffer.over(bytes)));
-  }
-
-  write(text: string): number {
-    return this.discipline.output.write(IoBuffer.over(byteStringBytes(text)));
-  }
-}
-
-function without(flags: number): Partial<Termios> {
-  return { lflag: DEFAULT_TERMIOS.lflag & ~flags };
-}
-
-function characters(changes: Readonly<Record<number, number>>): Partial<Termios> {
-  const cc = Uint8Array.from(DEFAULT_TERMIOS.cc);
-  for (const [index, c] of Object.entries(changes)) cc[Number(index)] = c;
-  return { cc };
-}
 
 describe('canonical input', () => {
   test('a line can be read when it ends', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('hel');
     expect(line.discipline.readable).toBe(false);
     line.type('lo\n');
@@ -73,7 +20,7 @@ describe('canonical input', () => {
   });
 
   test('one read takes at most one line, and a long line in pieces', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('one\ntwo\n');
     expect(line.read()).toBe('one\n');
     expect(line.read(2)).toBe('tw');
@@ -81,7 +28,7 @@ describe('canonical input', () => {
   });
 
   test('return becomes newline, or nothing, as the modes say', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('a\r');
     expect(line.read()).toBe('a\n');
     line.set({ iflag: tty.IGNCR });
@@ -93,7 +40,7 @@ describe('canonical input', () => {
   });
 
   test('end of file gives what was typed, then nothing', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('abc\x04');
     expect(line.read()).toBe('abc');
     line.type('\x04');
@@ -103,27 +50,27 @@ describe('canonical input', () => {
   });
 
   test('end of file behind a read that is just full makes no empty read', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('abc\x04');
     expect(line.read(3)).toBe('abc');
     expect(line.discipline.readable).toBe(false);
   });
 
   test('other line ends', () => {
-    const line = new Line(characters({ [tty.VEOL]: 59, [tty.VEOL2]: 46 }));
+    const line = new FakeLine(characters({ [tty.VEOL]: 59, [tty.VEOL2]: 46 }));
     line.type('a;b.c\n');
     expect([line.read(), line.read(), line.read()]).toEqual(['a;', 'b.', 'c\n']);
   });
 
   test('the next character as it is', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('a\x16\x03b\n');
     expect(line.signals).toEqual([]);
     expect(line.read()).toBe('a\x03b\n');
   });
 
   test('a line that is too long keeps its end', () => {
-    const line = new Line(without(tty.ECHO));
+    const line = new FakeLine(without(tty.ECHO));
     expect(line.type('x'.repeat(5000))).toBe(5000);
     expect(line.discipline.readable).toBe(false);
     line.type('\n');
@@ -133,7 +80,7 @@ describe('canonical input', () => {
   });
 
   test('whole lines that nobody reads hold up what is typed', () => {
-    const line = new Line(without(tty.ECHO));
+    const line = new FakeLine(without(tty.ECHO));
     const taken = line.type('y\n'.repeat(3000));
     expect(taken).toBeLessThan(6000);
     expect(line.read()).toBe('y\n');
@@ -141,7 +88,7 @@ describe('canonical input', () => {
   });
 
   test('characters that are switched off do nothing', () => {
-    const line = new Line(characters({ [tty.VINTR]: 0, [tty.VEOF]: 0 }));
+    const line = new FakeLine(characters({ [tty.VINTR]: 0, [tty.VEOF]: 0 }));
     line.type('\0\x03\x04\n');
     expect(line.signals).toEqual([]);
     expect(line.read()).toBe('\0\x03\x04\n');
@@ -150,20 +97,20 @@ describe('canonical input', () => {
 
 describe('editing', () => {
   test('erase takes a character back, on the screen too', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('ab\x7f\x7f\x7fc\n');
     expect(line.screen()).toBe('ab\b \b\b \bc\r\n');
     expect(line.read()).toBe('c\n');
   });
 
   test('control characters take two columns', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('\x01\x7f');
     expect(line.screen()).toBe('^A\b \b\b \b');
   });
 
   test('a tab is erased back to where it began', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.write('$ ');
     line.screen();
     line.type('ab\t');
@@ -173,7 +120,7 @@ describe('editing', () => {
   });
 
   test('a word with the blanks behind it', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('one two  \x17');
     expect(line.screen()).toBe(`one two  ${'\b \b'.repeat(5)}`);
     line.type('\n');
@@ -181,7 +128,7 @@ describe('editing', () => {
   });
 
   test('the whole line, erased or marked', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('abc\x15');
     expect(line.screen()).toBe(`abc${'\b \b'.repeat(3)}`);
     line.set(without(tty.ECHOKE));
@@ -192,7 +139,7 @@ describe('editing', () => {
   });
 
   test('a character of several bytes is erased as one', () => {
-    const line = new Line({ iflag: DEFAULT_TERMIOS.iflag | tty.IUTF8 });
+    const line = new FakeLine({ iflag: DEFAULT_TERMIOS.iflag | tty.IUTF8 });
     line.type('a\xc3\xa9\x7f');
     expect(line.screen()).toBe('a\xc3\xa9\b \b');
     line.type('\n');
@@ -200,26 +147,26 @@ describe('editing', () => {
   });
 
   test('the printing terminal shows what it erases', () => {
-    const line = new Line({ lflag: DEFAULT_TERMIOS.lflag | tty.ECHOPRT });
+    const line = new FakeLine({ lflag: DEFAULT_TERMIOS.lflag | tty.ECHOPRT });
     line.type('ab\x7f\x7fc');
     expect(line.screen()).toBe('ab\\ba/c');
   });
 
   test('without ECHOE the erase character itself is shown', () => {
-    const line = new Line(without(tty.ECHOE));
+    const line = new FakeLine(without(tty.ECHOE));
     line.type('a\x7f');
     expect(line.screen()).toBe('a^?');
   });
 
   test('reprint', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('ab\x12c\n');
     expect(line.screen()).toBe('ab^R\r\nabc\r\n');
     expect(line.read()).toBe('abc\n');
   });
 
   test('lines that were finished are not edited', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('a\n\x7f\x15\x17b\n');
     expect(line.read()).toBe('a\n');
     expect(line.read()).toBe('b\n');
@@ -228,13 +175,13 @@ describe('editing', () => {
 
 describe('echo', () => {
   test('control characters are spelled, tab and newline are not', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('\x01\t\x1b\n');
     expect(line.screen()).toBe('^A\t^[\r\n');
   });
 
   test('nothing without ECHO, but the newline with ECHONL', () => {
-    const line = new Line(without(tty.ECHO));
+    const line = new FakeLine(without(tty.ECHO));
     line.type('secret\n');
     expect(line.screen()).toBe('');
     line.set({ lflag: line.discipline.termios.lflag | tty.ECHONL });
@@ -243,13 +190,13 @@ describe('echo', () => {
   });
 
   test('the caret under the cursor while a literal character is awaited', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('\x16');
     expect(line.screen()).toBe('^\b');
   });
 
   test('waits while output is stopped', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('\x13ab');
     expect(line.screen()).toBe('');
     line.type('\x11');
@@ -259,7 +206,7 @@ describe('echo', () => {
 
 describe('signals', () => {
   test('interrupt, quit and suspend, with what was typed thrown away', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('abc\x03');
     expect(line.signals).toEqual([SIGINT]);
     expect(line.screen()).toBe('^C');
@@ -271,27 +218,27 @@ describe('signals', () => {
   });
 
   test('output is thrown away but for what its reader has as good as got', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.write('x'.repeat(10000));
     line.type('\x03');
     expect(line.screen()).toBe(`${'x'.repeat(4095)}^C`);
   });
 
   test('NOFLSH keeps it', () => {
-    const line = new Line({ lflag: DEFAULT_TERMIOS.lflag | tty.NOFLSH });
+    const line = new FakeLine({ lflag: DEFAULT_TERMIOS.lflag | tty.NOFLSH });
     line.type('ab\x03c\n');
     expect(line.read()).toBe('abc\n');
   });
 
   test('without ISIG they are characters', () => {
-    const line = new Line(without(tty.ISIG));
+    const line = new FakeLine(without(tty.ISIG));
     line.type('\x03\n');
     expect(line.signals).toEqual([]);
     expect(line.read()).toBe('\x03\n');
   });
 
   test('a signal starts output that was stopped', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('\x13\x03');
     expect(line.discipline.output.stopped).toBe(false);
   });
@@ -301,14 +248,14 @@ describe('raw input', () => {
   const RAW: Partial<Termios> = { iflag: 0, oflag: 0, lflag: 0 };
 
   test('bytes can be read as they come', () => {
-    const line = new Line(RAW);
+    const line = new FakeLine(RAW);
     line.type('a\r\x03\x04');
     expect(line.read()).toBe('a\r\x03\x04');
     expect(line.screen()).toBe('');
   });
 
   test('VMIN says when poll does', () => {
-    const line = new Line({ ...RAW, ...characters({ [tty.VMIN]: 3 }) });
+    const line = new FakeLine({ ...RAW, ...characters({ [tty.VMIN]: 3 }) });
     line.type('ab');
     expect(line.discipline.pollReadable).toBe(false);
     line.type('c');
@@ -316,7 +263,7 @@ describe('raw input', () => {
   });
 
   test('what was typed survives a change of modes', () => {
-    const line = new Line();
+    const line = new FakeLine();
     line.type('abc');
     expect(line.discipline.readable).toBe(false);
     line.set(RAW);
@@ -326,90 +273,21 @@ describe('raw input', () => {
   });
 
   test('a full buffer takes no more', () => {
-    const line = new Line(RAW);
+    const line = new FakeLine(RAW);
     expect(line.type('x'.repeat(5000))).toBe(4095);
     expect(line.read().length).toBe(4095);
     expect(line.type('y')).toBe(1);
   });
 
   test('bytes of all ones are doubled with PARMRK', () => {
-    const line = new Line({ ...RAW, iflag: tty.PARMRK });
+    const line = new FakeLine({ ...RAW, iflag: tty.PARMRK });
     line.type('\xff');
     expect(line.read()).toBe('\xff\xff');
   });
 
   test('ISTRIP and IUCLC', () => {
-    const line = new Line({ ...RAW, iflag: tty.ISTRIP | tty.IUCLC, lflag: tty.IEXTEN });
+    const line = new FakeLine({ ...RAW, iflag: tty.ISTRIP | tty.IUCLC, lflag: tty.IEXTEN });
     line.type('\xc1B');
     expect(line.read()).toBe('ab');
-  });
-});
-
-describe('flow control', () => {
-  test('stop and start are not read, and hold back output', () => {
-    const line = new Line();
-    line.type('\x13');
-    expect(line.write('abc')).toBe(0);
-    line.type('\x11');
-    expect(line.write('abc')).toBe(3);
-    expect(line.screen()).toBe('abc');
-    expect(line.discipline.readable).toBe(false);
-  });
-
-  test('any character starts with IXANY', () => {
-    const line = new Line({ iflag: DEFAULT_TERMIOS.iflag | tty.IXANY });
-    line.type('\x13a');
-    expect(line.discipline.output.stopped).toBe(false);
-  });
-
-  test('switching IXON off starts', () => {
-    const line = new Line();
-    line.type('\x13');
-    line.set({ iflag: 0 });
-    expect(line.discipline.output.stopped).toBe(false);
-  });
-});
-
-describe('output', () => {
-  test('newline becomes return and newline', () => {
-    const line = new Line();
-    line.write('a\nb\n');
-    expect(line.screen()).toBe('a\r\nb\r\n');
-    line.set({ oflag: 0 });
-    line.write('a\n');
-    expect(line.screen()).toBe('a\n');
-  });
-
-  test('tabs become blanks with XTABS', () => {
-    const line = new Line({ oflag: tty.OPOST | tty.XTABS });
-    line.write('ab\tc\t');
-    expect(line.screen()).toBe('ab      c       ');
-  });
-
-  test('OCRNL, ONOCR, OLCUC', () => {
-    const line = new Line({ oflag: tty.OPOST | tty.OCRNL });
-    line.write('a\r');
-    expect(line.screen()).toBe('a\n');
-    const other = new Line({ oflag: tty.OPOST | tty.ONOCR | tty.OLCUC });
-    other.write('\rab\r');
-    expect(other.screen()).toBe('AB\r');
-  });
-
-  test('takes what fits and goes on when the reader made room', () => {
-    const line = new Line();
-    const text = 'x\n'.repeat(40000);
-    const first = line.write(text);
-    expect(first).toBeLessThan(text.length);
-    expect(line.write('more')).toBe(0);
-    expect(line.screen().length).toBeGreaterThan(60000);
-    expect(line.write('more')).toBe(4);
-  });
-
-  test('FIONREAD counts bytes, not ends of file', () => {
-    const line = new Line();
-    line.type('ab\ncd');
-    expect(line.discipline.waiting).toBe(3);
-    line.type('\x04');
-    expect(line.discipline.waiting).toBe(5);
   });
 });
