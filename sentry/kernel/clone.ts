@@ -1,9 +1,10 @@
 /**
  * New tasks (clone(2), fork(2), vfork(2); Linux's kernel/fork.c).
  */
+
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../spec/linux/capability.ts';
 import { EAGAIN, EINVAL, EPERM } from '../../spec/linux/errno.ts';
 import { RLIMIT_CPU, RLIMIT_NPROC } from '../../spec/linux/resource.ts';
-import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../spec/linux/capability.ts';
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_CHILD_SETTID,
@@ -27,7 +28,7 @@ import {
 import type { MemoryManager } from '../mm/memory_manager.ts';
 import { type Context, REG_FS_BASE, REG_RAX, REG_RSP } from '../platform/platform.ts';
 import { GroupTimers } from './posix_timers.ts';
-import { ResourceLimits, memoryLimits } from './resource_limits.ts';
+import { memoryLimits, ResourceLimits } from './resource_limits.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread_group.ts';
 
@@ -137,6 +138,7 @@ function makeTask(
   child.nice = parent.nice;
   child.schedulingPolicy = parent.schedulingPolicy;
   child.schedulingPriority = parent.schedulingPriority;
+  child.ioPriority = parent.ioPriority;
   child.timerSlackNs = parent.timerSlackNs;
   child.affinity = parent.affinity;
   const sharesStack = (flags & CLONE_VM) !== 0 && (flags & CLONE_VFORK) === 0;

@@ -8,7 +8,7 @@ import { MS_NOEXEC, MS_NOSUID } from '../../spec/linux/mount.ts';
 import { RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../spec/linux/stat.ts';
-import { type LoadedProgram, type ProgramFile, loadProgram } from '../loader/load.ts';
+import { type LoadedProgram, loadProgram, type ProgramFile } from '../loader/load.ts';
 import type { IoBuffer } from '../mm/io_buffer.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
 import { type Context, REG_RIP, REG_RSP } from '../platform/platform.ts';
@@ -21,14 +21,19 @@ import { credentialsForExec } from './exec_credentials.ts';
 import { endVfork, exitTask } from './exit.ts';
 import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
 import type { Kernel } from './kernel.ts';
-import { type ResourceLimits, memoryLimits } from './resource_limits.ts';
+import { memoryLimits, type ResourceLimits } from './resource_limits.ts';
 import { TASK_DEAD, type Task } from './task.ts';
+
+/** TASK_COMM_LEN without the NUL. */
+const COMM_LENGTH = 15;
 
 export interface ExecRequest {
   /** Where the program is: resolved, the last symlink followed. */
   readonly path: Path;
   /** As the caller named it: AT_EXECFN and what #! scripts are given. */
   readonly filename: string;
+  /** By descriptor, without a name (fexecve(3)): comm is then the file's own name. */
+  readonly nameless?: boolean;
   /** Byte strings. */
   readonly argv: readonly string[];
   readonly envp: readonly string[];
@@ -163,7 +168,8 @@ export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
   t.alternateStack = { address: 0, size: 0, flags: 2 };
   t.rseq = null;
   t.creds = prepared.creds;
-  t.name = prepared.program.name;
+  const { executable, program } = prepared;
+  t.name = r.nameless === true ? executable.dentry.name.slice(0, COMM_LENGTH) : program.name;
   adoptMemory(t, prepared);
   endVfork(t);
   return 0;

@@ -4,11 +4,11 @@
 import { POLLIN } from '../../spec/linux/poll.ts';
 import {
   SA_NOCLDWAIT,
+  SIG_IGN,
   SIGCHLD,
   SIGCONT,
   SIGHUP,
   SIGKILL,
-  SIG_IGN,
 } from '../../spec/linux/signal.ts';
 import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
 import { notifyParent, sendToGroup, sendToProcessGroup } from './signal_send.ts';
@@ -38,6 +38,7 @@ export function exitTask(t: Task): void {
   wakeClearedTid(t);
   endVfork(t);
   g.ownUsage.cpuNs += t.context.cpuTimeNs();
+  g.pastIo.add(t.io);
   t.state = TASK_DEAD;
   t.context.release();
   t.files.release();
@@ -109,6 +110,7 @@ export function reap(g: ThreadGroup): void {
     parent.children.delete(g);
     const u = parent.childrenUsage;
     u.cpuNs += g.ownUsage.cpuNs + g.childrenUsage.cpuNs;
+    parent.pastIo.add(g.pastIo);
     u.maxRssBytes = Math.max(u.maxRssBytes, g.ownUsage.maxRssBytes, g.childrenUsage.maxRssBytes);
     g.parent = null;
   }
@@ -142,7 +144,8 @@ function reparentChildren(g: ThreadGroup): void {
     child.parent = heir;
     heir.children.add(child);
     for (const t of child.tasks) {
-      if (t.parentDeathSignal !== 0) sendToGroup(child, { signo: t.parentDeathSignal, code: 0, pid: g.pid });
+      if (t.parentDeathSignal !== 0)
+        sendToGroup(child, { signo: t.parentDeathSignal, code: 0, pid: g.pid });
     }
     if (child.zombie) adoptZombie(child, heir);
     else if (previousGroup !== g.processGroup && previousGroup.session === g.session) {

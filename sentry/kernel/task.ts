@@ -18,6 +18,7 @@ import type { FsContext } from '../vfs/fs_context.ts';
 import type { Path } from '../vfs/mount.ts';
 import type { Container } from './container.ts';
 import type { FdTable } from './fd_table.ts';
+import { IoAccounting } from './io_accounting.ts';
 import type { Kernel } from './kernel.ts';
 import { type AlternateStack, PendingSignals } from './signal.ts';
 import { sendToTask } from './signal_send.ts';
@@ -134,7 +135,10 @@ export class Task implements FsCaller {
   schedulingPriority = 0;
   /** sched_setaffinity(2): recorded, not enforced; null for all processors. */
   affinity: Uint8Array | null = null;
+  /** ioprio_set(2): recorded, not enforced. */
+  ioPriority = 0;
   timerSlackNs = 50000;
+  readonly io = new IoAccounting();
   readonly startNs: number;
 
   constructor(f: TaskFields) {

@@ -4,6 +4,7 @@
  */
 import { WaitQueue } from '../base/wait_queue.ts';
 import type { OpenFile } from '../vfs/open_file.ts';
+import { IoAccounting } from './io_accounting.ts';
 import type { ResourceLimits } from './resource_limits.ts';
 import { PendingSignals, type SignalHandlers } from './signal.ts';
 import { TASK_DEAD, type Task } from './task.ts';
@@ -115,6 +116,8 @@ export class ThreadGroup {
   /** CPU time and faults of dead threads of this group. */
   readonly ownUsage = noUsage();
   readonly childrenUsage = noUsage();
+  /** What dead threads and reaped children moved. */
+  readonly pastIo = new IoAccounting();
   readonly startNs: number;
   /** POSIX timers, itimers: owned by sentry/kernel/posix_timers.ts. */
   timers: import('./posix_timers.ts').GroupTimers | null = null;

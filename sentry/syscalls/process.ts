@@ -2,15 +2,7 @@
  * Making, running, ending and awaiting processes: clone(2), clone3(2), fork(2), vfork(2), execve(2),
  * exit(2), wait4(2), waitid(2).
  */
-import {
-  E2BIG,
-  EAGAIN,
-  EFAULT,
-  EINVAL,
-  ENOENT,
-  ENOSYS,
-  ESRCH,
-} from '../../spec/linux/errno.ts';
+import { E2BIG, EAGAIN, EFAULT, EINVAL, ENOENT, ENOSYS, ESRCH } from '../../spec/linux/errno.ts';
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from '../../spec/linux/fcntl.ts';
 import { CLONE_ARGS, RUSAGE } from '../../spec/linux/layout/process.ts';
 import { POLLIN } from '../../spec/linux/poll.ts';
@@ -39,6 +31,10 @@ import {
   SYS_waitid,
 } from '../../spec/linux/syscall_numbers.ts';
 import {
+  __WALL,
+  __WCLONE,
+  __WNOTHREAD,
+  exitStatus,
   P_ALL,
   P_PGID,
   P_PID,
@@ -48,26 +44,18 @@ import {
   WNOWAIT,
   WSTOPPED,
   WUNTRACED,
-  __WALL,
-  __WCLONE,
-  __WNOTHREAD,
-  exitStatus,
 } from '../../spec/linux/wait.ts';
-import {
-  type ChildEvent,
-  type ChildSelector,
-  lookForChild,
-} from '../kernel/child_wait.ts';
+import { type ChildEvent, type ChildSelector, lookForChild } from '../kernel/child_wait.ts';
 import { type CloneRequest, cloneTask } from '../kernel/clone.ts';
-import { execTask } from '../kernel/exec.ts';
+import { type ExecRequest, execTask } from '../kernel/exec.ts';
 import { beginGroupExit, exitTask } from '../kernel/exit.ts';
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import { BLOCKED, NO_RESULT, type SyscallFragment } from '../kernel/syscall_table.ts';
 import { TASK_VFORK, type Task } from '../kernel/task.ts';
 import type { Usage } from '../kernel/thread_group.ts';
 import { REG_RAX } from '../platform/platform.ts';
+import { samePath } from '../vfs/mount.ts';
 import { PATH_MAX } from '../vfs/namei.ts';
-import { type Path, samePath } from '../vfs/mount.ts';
 
 /** Linux's bounds on one string and on all of them are checked by the loader; this one bounds us. */
 const MAX_ARGUMENTS = 2 ** 20;
@@ -110,7 +98,7 @@ export function sysClone3(t: Task, a: SyscallArgs): number {
   const c = CLONE_ARGS.decode(bytes, 0);
   const clearHandlers = Math.floor(c.flags / CLONE_CLEAR_SIGHAND) % 2 === 1;
   if (Math.floor(c.flags / CLONE_INTO_CGROUP) > 0) return -EINVAL;
-  const flags = c.flags % 2 ** 32 | 0;
+  const flags = (c.flags % 2 ** 32) | 0;
   if ((flags & (CLONE_DETACHED | CSIGNAL | CLONE_PIDFD)) !== 0) return -EINVAL;
   if (c.set_tid !== 0 || c.set_tid_size !== 0 || c.exit_signal > 64) return -EINVAL;
   if ((c.stack === 0) !== (c.stack_size === 0)) return -EINVAL;
@@ -165,12 +153,17 @@ function copyInStrings(t: Task, array: number): string[] | number {
   }
 }
 
-function doExec(t: Task, path: Path, filename: string, argv: number, envp: number): number {
+function doExec(
+  t: Task,
+  program: Pick<ExecRequest, 'path' | 'filename' | 'nameless'>,
+  argv: number,
+  envp: number,
+): number {
   const args = copyInStrings(t, argv);
   if (typeof args === 'number') return args;
   const env = copyInStrings(t, envp);
   if (typeof env === 'number') return env;
-  const r = execTask(t, { path, filename, argv: args, envp: env });
+  const r = execTask(t, { ...program, argv: args, envp: env });
   return r < 0 ? r : NO_RESULT;
 }
 
@@ -180,7 +173,7 @@ export function sysExecve(t: Task, a: SyscallArgs): number {
   if (typeof name === 'number') return name;
   const path = t.kernel.vfs.namei.lookup(t, name, { follow: true });
   if (typeof path === 'number') return path;
-  return doExec(t, path, name, a.addr(1), a.addr(2));
+  return doExec(t, { path, filename: name }, a.addr(1), a.addr(2));
 }
 
 /** execveat(2). */
@@ -196,13 +189,14 @@ export function sysExecveat(t: Task, a: SyscallArgs): number {
   if (typeof start === 'number') return start;
   if (name === '') {
     if ((flags & AT_EMPTY_PATH) === 0) return -ENOENT;
-    return doExec(t, start, `/dev/fd/${fd}`, argv, envp);
+    const program = { path: start, filename: `/dev/fd/${fd}`, nameless: true };
+    return doExec(t, program, argv, envp);
   }
   const follow = (flags & AT_SYMLINK_NOFOLLOW) === 0;
   const path = t.kernel.vfs.namei.lookup(t, name, { follow, start });
   if (typeof path === 'number') return path;
   const direct = name.startsWith('/') || samePath(start, t.fs.cwd);
-  return doExec(t, path, direct ? name : `/dev/fd/${fd}/${name}`, argv, envp);
+  return doExec(t, { path, filename: direct ? name : `/dev/fd/${fd}/${name}` }, argv, envp);
 }
 
 // exit -------------------------------------------------------------------------------------------
@@ -306,9 +300,11 @@ function selectChildren(t: Task, idType: number, id: number): ChildSelector | nu
 /** The fields of siginfo_t that waitid fills, at their offsets. */
 function writeWaitInfo(t: Task, addr: number, event: ChildEvent | null): number {
   const status =
-    event === null ? 0 : (event.status & 0x7f) === 0 || (event.status & 0xff) === 0x7f
-      ? (event.status >> 8) & 0xff
-      : event.status & 0x7f;
+    event === null
+      ? 0
+      : (event.status & 0x7f) === 0 || (event.status & 0xff) === 0x7f
+        ? (event.status >> 8) & 0xff
+        : event.status & 0x7f;
   const words = new Int32Array(7);
   words[0] = event === null ? 0 : SIGCHLD;
   words[2] = event?.code ?? 0;

@@ -62,7 +62,10 @@ function userBuffer(t: Task, addr: number, size: number, write: boolean): IoBuff
 function readOnce(t: Task, file: OpenFile, dst: IoBuffer, offset: number): number {
   const n = offset === AT_OFFSET ? file.read(t, dst) : file.pread(t, dst, offset);
   if (n === 0 && dst.faulted) return -EFAULT;
-  if (n > 0) notifyFile(file.dentry, IN_ACCESS);
+  if (n > 0) {
+    t.io.readChars += n;
+    notifyFile(file.dentry, IN_ACCESS);
+  }
   return n;
 }
 
@@ -74,6 +77,7 @@ export function readFile(
   offset: number,
   nonblock: boolean,
 ): number {
+  t.io.readCalls++;
   const n = readOnce(t, file, dst, offset);
   if (n !== -EAGAIN || nonblock) return n;
   const { readTimeoutNs } = file;
@@ -114,23 +118,27 @@ export function writeFile(
   offset: number,
   nonblock: boolean,
 ): number {
+  t.io.writeCalls++;
   if ((file.inode.mode & (S_ISUID | S_ISGID)) !== 0) dropPrivileges(t, file.inode);
   const n = writeRest(t, file, src, offset);
   if (n === -EAGAIN) {
-    if (nonblock) return written(file, src.done > 0 ? src.done : n);
+    if (nonblock) return written(t, file, src.done > 0 ? src.done : n);
     const { writeTimeoutNs } = file;
     return t.sleep([file], POLLOUT, {
-      attempt: () => written(file, writeRest(t, file, src, offset)),
+      attempt: () => written(t, file, writeRest(t, file, src, offset)),
       deadlineNs: t.kernel.clock.monotonicNs() + writeTimeoutNs,
-      onTimeout: () => written(file, src.done > 0 ? src.done : -EAGAIN),
-      onInterrupt: () => written(file, src.done > 0 ? src.done : interrupted(writeTimeoutNs)),
+      onTimeout: () => written(t, file, src.done > 0 ? src.done : -EAGAIN),
+      onInterrupt: () => written(t, file, src.done > 0 ? src.done : interrupted(writeTimeoutNs)),
     });
   }
-  return written(file, n);
+  return written(t, file, n);
 }
 
-function written(file: OpenFile, n: number): number {
-  if (n > 0) notifyFile(file.dentry, IN_MODIFY);
+function written(t: Task, file: OpenFile, n: number): number {
+  if (n > 0) {
+    t.io.writtenChars += n;
+    notifyFile(file.dentry, IN_MODIFY);
+  }
   return n;
 }
 
