@@ -12,6 +12,7 @@ import { fileAttributeSyscalls } from './file_attributes.ts';
 import { futexSyscalls } from './futex.ts';
 import { identitySyscalls } from './identity.ts';
 import { inotifySyscalls } from './inotify.ts';
+import { ioPrioritySyscalls } from './io_priority.ts';
 import { ioctlSyscalls } from './ioctl.ts';
 import { killSyscalls } from './kill.ts';
 import { limitSyscalls } from './limits.ts';
@@ -23,6 +24,7 @@ import { pipeSyscalls } from './pipe.ts';
 import { pollSyscalls } from './poll.ts';
 import { prctlSyscalls } from './prctl.ts';
 import { processSyscalls } from './process.ts';
+import { processMemorySyscalls } from './process_memory.ts';
 import { readWriteSyscalls } from './read_write.ts';
 import { receiveSyscalls } from './receive.ts';
 import { schedulingSyscalls } from './scheduling.ts';
@@ -50,6 +52,7 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   identitySyscalls,
   inotifySyscalls,
   ioctlSyscalls,
+  ioPrioritySyscalls,
   killSyscalls,
   limitSyscalls,
   memfdSyscalls,
@@ -59,6 +62,7 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   pipeSyscalls,
   pollSyscalls,
   prctlSyscalls,
+  processMemorySyscalls,
   processSyscalls,
   readWriteSyscalls,
   receiveSyscalls,

@@ -86,6 +86,32 @@ int main(void) {
     R(process_vm_readv(parent, &mine, 1, &theirs, 1, 0));
     R(process_vm_readv(999999, &mine, 1, &theirs, 1, 0));
   });
+  /* Several pieces, cut differently on the two sides; what cannot be reached ends the copy. */
+  char *target = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  munmap(target + 2 * PAGE, PAGE);
+  strcpy(target, "untouched");
+  pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  struct iovec mine[3] = {{"abc", 3}, {NULL, 0}, {"defgh", 5}};
+  struct iovec theirs[2] = {{target + PAGE - 2, 4}, {target + 2 * PAGE - 3, 9}};
+  R(process_vm_writev(child, mine, 3, theirs, 2, 0));
+  char back[8] = "";
+  struct iovec look[2] = {{back, 4}, {back + 4, 3}};
+  R(process_vm_readv(child, look, 2, theirs, 2, 0));
+  out("%.7s, here %s", back, target);
+  theirs[1].iov_len = 3;
+  R(process_vm_writev(child, mine, 3, theirs + 1, 1, 0));
+  R(process_vm_readv(child, look, 2, theirs, 2, 1));
+  R(process_vm_readv(child, look, 0, theirs, 2, 0));
+  R(process_vm_readv(child, look, 2, theirs, 0, 0));
+  R(process_vm_readv(child, look, 2000, theirs, 2, 0));
+  R(process_vm_readv(child, look, 2, (void *)8, 2, 0));
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  R(process_vm_readv(child, look, 2, theirs, 2, 0));
   IN_CHILD("RLIMIT_AS", {
     struct rlimit limit = {64 << 20, 64 << 20};
     R(setrlimit(RLIMIT_AS, &limit));
