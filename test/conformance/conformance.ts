@@ -12,8 +12,15 @@ import { pythonCases } from './python_cases.ts';
 import { debianRootfs } from './rootfs.ts';
 import { shellCases } from './shell_cases.ts';
 import { toolCases } from './tool_cases.ts';
+import { ttyCases } from './tty_cases.ts';
 
-const CASES: readonly Case[] = [...shellCases, ...fileCases, ...pythonCases, ...toolCases];
+const CASES: readonly Case[] = [
+  ...shellCases,
+  ...fileCases,
+  ...pythonCases,
+  ...toolCases,
+  ...ttyCases,
+];
 const TIMEOUT_MS = 40_000;
 
 async function runCase(runtime: Runtime, rootfs: string, one: Case): Promise<CommandResult> {
