@@ -51,7 +51,7 @@ build/node: $(MODULES)
 build/called.json: build/runsc.cjs build/runsc.node build/node $(wildcard tools/rehears*.mjs) tools/flags.mjs
 	build/node tools/rehearse.mjs build/runsc.cjs build/runsc.node $@
 
-dist/runsc: build/called.json tools/seal.mjs tools/snapshot.cjs
+dist/runsc: build/called.json tools/seal.mjs tools/snapshot.cjs tools/strip.mjs
 	build/node tools/seal.mjs build/runsc.cjs build/runsc.node build/called.json $@
 
 demo: dist/runsc

@@ -107,6 +107,8 @@ export function whenLoaded(then: () => void): void {
   else waiting.push(then);
 }
 
+export const isLoaded = (): boolean => loaded;
+
 /** Loads the addon, once. A start-up snapshot cannot hold it, so the first who needs it says so. */
 export function loadAddon(): void {
   if (loaded) return;

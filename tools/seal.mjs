@@ -11,9 +11,10 @@
  * - The output is replaced by rename, so a running runsc is never written to.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { FLAGS } from './flags.mjs';
+import { stripCodeCache } from './strip.mjs';
 
 const [bundle, addon, called, output] = process.argv.slice(2).map((path) => resolve(path));
 const scratch = `${output}.${process.pid}`;
@@ -41,4 +42,7 @@ execFileSync(process.execPath, [...builderFlags, '--build-sea', configuration], 
   stdio: ['ignore', 'ignore', 'inherit'],
   env: { ...process.env, RUNSC_BUNDLE: bundle, RUNSC_CALLED: called },
 });
+const image = readFileSync(scratch);
+if (stripCodeCache(image, statSync(process.execPath).size)) writeFileSync(scratch, image);
+else console.error('seal: found no code cache to strip: runsc will start slower');
 renameSync(scratch, output);
