@@ -25,7 +25,10 @@ const MEMORY_OVERLAY =
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   { test: 'docker: restart keeps the files', reason: MEMORY_OVERLAY },
-  { test: 'docker: cp both ways and diff', reason: `docker reads and writes the host's files: ${MEMORY_OVERLAY}` },
+  {
+    test: 'docker: cp both ways and diff',
+    reason: `docker reads and writes the host's files: ${MEMORY_OVERLAY}`,
+  },
   {
     test: 'docker: no network but lo',
     reason: '--network=none has no devices at all, not even lo: internet sockets do not exist yet',

@@ -1,17 +1,14 @@
 /**
  * One control connection: frames in, replies out, descriptors alongside (spec/control).
  */
-import { EAGAIN } from '../../spec/linux/errno.ts';
-import { MSG_DONTWAIT, MSG_NOSIGNAL } from '../../spec/linux/socket.ts';
-import { FrameReader, MAX_FRAME_FDS, encodeFrame } from '../../spec/control/frame.ts';
-import {
-  type ControlError,
-  type Request,
-  parseRequest,
-} from '../../spec/control/protocol.ts';
+
 import { close } from '../../native/fs.ts';
 import { type PollFd, poll, recvWithFds, send } from '../../native/socket.ts';
+import { encodeFrame, FrameReader, MAX_FRAME_FDS } from '../../spec/control/frame.ts';
+import { type ControlError, parseRequest, type Request } from '../../spec/control/protocol.ts';
+import { EAGAIN } from '../../spec/linux/errno.ts';
 import { POLLOUT } from '../../spec/linux/poll.ts';
+import { MSG_DONTWAIT, MSG_NOSIGNAL } from '../../spec/linux/socket.ts';
 import type { HostPoller } from '../platform/platform.ts';
 
 const RECEIVE_BYTES = 65536;

@@ -4,9 +4,9 @@
  */
 import { installDevtmpfs } from '../fsimpl/dev/devtmpfs.ts';
 import { installDevpts } from '../fsimpl/devpts/tty_devices.ts';
+import { installPipes } from '../fsimpl/pipe/pipe_file.ts';
 import { installProc } from '../fsimpl/proc/proc_file_system.ts';
 import { installSysfs } from '../fsimpl/sys/sysfs.ts';
-import { installPipes } from '../fsimpl/pipe/pipe_file.ts';
 import { installTmpfs } from '../fsimpl/tmpfs/tmpfs_type.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { hostCpu } from './host_cpu.ts';

@@ -2,6 +2,10 @@
  * Starting a container's processes from outside: init by `create`, others by `exec`. Turns an OCI
  * process into a Task that is ready to run.
  */
+
+import { byteString } from '../../native/bytes.ts';
+import { type ControlError, MESSAGES } from '../../spec/control/protocol.ts';
+import { capabilityNumber } from '../../spec/linux/capability.ts';
 import {
   EACCES,
   EISDIR,
@@ -12,14 +16,19 @@ import {
   errnoName,
   strerror,
 } from '../../spec/linux/errno.ts';
-import { MESSAGES, type ControlError } from '../../spec/control/protocol.ts';
-import { capabilityNumber } from '../../spec/linux/capability.ts';
-import { SIGCHLD } from '../../spec/linux/signal.ts';
-import type { Capabilities, Process } from '../../spec/oci/config.ts';
 import { O_RDONLY } from '../../spec/linux/fcntl.ts';
 import { rlimitNumber } from '../../spec/linux/resource.ts';
+import { SIGCHLD } from '../../spec/linux/signal.ts';
+import type { Capabilities, Process } from '../../spec/oci/config.ts';
 import { decodeByteString } from '../base/byte_string.ts';
+import type { Container } from '../kernel/container.ts';
+import { prepareProgram } from '../kernel/exec.ts';
+import { FdTable } from '../kernel/fd_table.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { ResourceLimits, RLIMIT_COUNT } from '../kernel/resource_limits.ts';
+import { SignalHandlers } from '../kernel/signal.ts';
+import { Task } from '../kernel/task.ts';
+import { ProcessGroup, Session, ThreadGroup } from '../kernel/thread_group.ts';
 import { IoBuffer } from '../mm/io_buffer.ts';
 import type { FsCaller } from '../vfs/caller.ts';
 import {
@@ -32,15 +41,7 @@ import { FsContext } from '../vfs/fs_context.ts';
 import type { Path } from '../vfs/mount.ts';
 import { openFile } from '../vfs/operations/open.ts';
 import { MAY_EXEC, permission } from '../vfs/permission.ts';
-import type { Container } from '../kernel/container.ts';
-import { prepareProgram } from '../kernel/exec.ts';
-import { FdTable } from '../kernel/fd_table.ts';
-import { RLIMIT_COUNT, ResourceLimits } from '../kernel/resource_limits.ts';
-import { SignalHandlers } from '../kernel/signal.ts';
-import { Task } from '../kernel/task.ts';
 import { bootCaller } from './boot_caller.ts';
-import { ProcessGroup, Session, ThreadGroup } from '../kernel/thread_group.ts';
-import { byteString } from '../../native/bytes.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_UMASK = 0o022;

@@ -1,6 +1,11 @@
 /**
  * The sandbox as its CLI sees it: carries out the methods of spec/control/protocol.ts.
  */
+
+import { textOf } from '../../native/bytes.ts';
+import { close, fcntl } from '../../native/fs.ts';
+import { accept } from '../../native/socket.ts';
+import { fstat } from '../../native/stat.ts';
 import type { BootConfig } from '../../spec/control/boot.ts';
 import {
   type ControlError,
@@ -11,20 +16,16 @@ import {
 } from '../../spec/control/protocol.ts';
 import { EINTR } from '../../spec/linux/errno.ts';
 import { F_SETFL, O_NONBLOCK } from '../../spec/linux/fcntl.ts';
-import { SIGNAL_MAX } from '../kernel/signal.ts';
-import { accept } from '../../native/socket.ts';
-import { close, fcntl } from '../../native/fs.ts';
-import { fstat } from '../../native/stat.ts';
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../spec/linux/socket.ts';
 import type { Container } from '../kernel/container.ts';
-import { sendToGroup, sendToProcessGroup } from '../kernel/signal_send.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { SIGNAL_MAX } from '../kernel/signal.ts';
+import { sendToGroup, sendToProcessGroup } from '../kernel/signal_send.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
 import { Connection } from './connection.ts';
 import { buildContainer } from './container_builder.ts';
 import { startProcess } from './process_start.ts';
 import { type Stdio, StdioFiles } from './stdio.ts';
-import { textOf } from '../../native/bytes.ts';
 
 const NS_PER_MS = 1e6;
 

@@ -4,7 +4,7 @@
  */
 import { close } from '../../native/fs.ts';
 import { strerror } from '../../spec/linux/errno.ts';
-import { openHostTerminal, type HostTerminal } from '../fsimpl/host/host_terminal.ts';
+import { type HostTerminal, openHostTerminal } from '../fsimpl/host/host_terminal.ts';
 import type { Container } from '../kernel/container.ts';
 import type { FdTable } from '../kernel/fd_table.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -38,7 +38,9 @@ export class StdioFiles implements Stdio {
 
   /** Fills descriptors 0 to 2. What is wrong, or null. */
   readonly install = (files: FdTable, session: Session, group: ThreadGroup): string | null => {
-    return this.wantsTerminal ? this.installTerminal(files, session, group) : this.installFiles(files, group);
+    return this.wantsTerminal
+      ? this.installTerminal(files, session, group)
+      : this.installFiles(files, group);
   };
 
   private installFiles(files: FdTable, group: ThreadGroup): string | null {
@@ -60,7 +62,8 @@ export class StdioFiles implements Stdio {
     this.fds = [];
     for (const fd of others) close(fd);
     this.terminal = made;
-    for (let i = 0; i < 3; i++) files.add(i === 0 ? made.replica : made.replica.acquire(), false, 3);
+    for (let i = 0; i < 3; i++)
+      files.add(i === 0 ? made.replica : made.replica.acquire(), false, 3);
     return null;
   }
 

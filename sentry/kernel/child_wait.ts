@@ -3,14 +3,7 @@
  */
 import { EAGAIN, ECHILD } from '../../spec/linux/errno.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
-import {
-  WCONTINUED,
-  WEXITED,
-  WNOWAIT,
-  WSTOPPED,
-  __WALL,
-  __WCLONE,
-} from '../../spec/linux/wait.ts';
+import { __WALL, __WCLONE, WCONTINUED, WEXITED, WNOWAIT, WSTOPPED } from '../../spec/linux/wait.ts';
 import { reap } from './exit.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup, Usage } from './thread_group.ts';
@@ -64,7 +57,13 @@ function eventOf(child: ThreadGroup, options: number): ChildEvent | null {
   const uid = child.leader.creds.uid;
   if (child.zombie) {
     if ((options & WEXITED) === 0) return null;
-    const event = { pid: child.pid, uid, code: exitCode(child), status: child.exitStatus, usage: child.ownUsage };
+    const event = {
+      pid: child.pid,
+      uid,
+      code: exitCode(child),
+      status: child.exitStatus,
+      usage: child.ownUsage,
+    };
     if (consume) reap(child);
     return event;
   }

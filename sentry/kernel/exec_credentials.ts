@@ -8,8 +8,8 @@
 import {
   ALL_CAPABILITIES,
   type Credentials,
-  NO_CAPABILITIES,
   intersectCapabilities,
+  NO_CAPABILITIES,
   uniteCapabilities,
 } from '../vfs/credentials.ts';
 

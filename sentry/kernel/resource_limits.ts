@@ -1,6 +1,8 @@
 /**
  * Resource limits of a thread group (getrlimit(2)).
  */
+
+import { CAP_IPC_LOCK } from '../../spec/linux/capability.ts';
 import {
   RLIMIT_AS,
   RLIMIT_CORE,
@@ -19,8 +21,6 @@ import {
   RLIMIT_SIGPENDING,
   RLIMIT_STACK,
 } from '../../spec/linux/resource.ts';
-
-import { CAP_IPC_LOCK } from '../../spec/linux/capability.ts';
 import type { MemoryLimits } from '../mm/memory_manager.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 

@@ -1,12 +1,13 @@
 /**
  * Sending signals (kill(2), tgkill(2), sigqueue(3); Linux's send_signal_locked and complete_signal).
  */
-import { EAGAIN, EPERM } from '../../spec/linux/errno.ts';
+
 import { CAP_KILL } from '../../spec/linux/capability.ts';
+import { EAGAIN, EPERM } from '../../spec/linux/errno.ts';
 import { POLLIN } from '../../spec/linux/poll.ts';
 import { RLIMIT_SIGPENDING } from '../../spec/linux/resource.ts';
-import { SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIG_DFL, SIG_IGN } from '../../spec/linux/signal.ts';
-import { DEFAULT_ACTION, FIRST_REALTIME, STOP_SIGNALS, type SigInfo } from './signal.ts';
+import { SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGSTOP } from '../../spec/linux/signal.ts';
+import { DEFAULT_ACTION, FIRST_REALTIME, type SigInfo, STOP_SIGNALS } from './signal.ts';
 import { SignalSet } from './signal_set.ts';
 import { TASK_BLOCKED, TASK_RUNNING, TASK_STOPPED, TASK_VFORK, type Task } from './task.ts';
 import type { ProcessGroup, ThreadGroup } from './thread_group.ts';
@@ -60,7 +61,11 @@ export function sendToProcessGroup(pg: ProcessGroup, info: SigInfo, from: Task |
 }
 
 /** SIGCHLD or another exit signal to the parent, with the child's fate. */
-export function notifyParent(child: ThreadGroup, signo: number, info: Omit<SigInfo, 'signo'>): void {
+export function notifyParent(
+  child: ThreadGroup,
+  signo: number,
+  info: Omit<SigInfo, 'signo'>,
+): void {
   const parent = child.parent;
   if (parent === null) return;
   if (signo !== 0) sendToGroup(parent, { ...info, signo });

@@ -5,9 +5,9 @@
  * One object serves all calls, so a handler decodes what it needs before it waits.
  */
 import {
-  REG_R10,
   REG_R8,
   REG_R9,
+  REG_R10,
   REG_RDI,
   REG_RDX,
   REG_RSI,

@@ -9,8 +9,9 @@
  *   out                                        data that the call fills in; shown after it
  *   anything else                              an address, in hex
  */
-import { signalName } from '../../spec/linux/signal.ts';
+
 import { AT_FDCWD } from '../../spec/linux/fcntl.ts';
+import { signalName } from '../../spec/linux/signal.ts';
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { Task } from '../kernel/task.ts';
 import { flagText } from './flags.ts';

@@ -137,7 +137,8 @@ function expected(name: string, host: Outcome, listed: readonly KnownLine[]): st
     if (entry.program !== name) continue;
     const lines = text.split('\n');
     const at = lines.indexOf(entry.native);
-    if (at < 0) return `${text}\n(test/known_differences.ts lists a line that the host does not print)`;
+    if (at < 0)
+      return `${text}\n(test/known_differences.ts lists a line that the host does not print)`;
     lines[at] = entry.sandbox;
     text = lines.join('\n');
   }
