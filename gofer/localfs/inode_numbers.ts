@@ -19,17 +19,33 @@ const DT_LNK = 10;
 
 export class InodeNumbers {
   private readonly indices = new Map<string, number>();
+  /** The combination asked for last, which in a listing is the next one too. */
+  private lastMajor = -1;
+  private lastMinor = -1;
+  private lastUpper = -1;
+  private lastIndex = 0;
 
   path(devMajor: number, devMinor: number, inoLow: number, inoHigh: number): number {
     const upper = inoHigh >>> (LOW_BITS - 32);
+    const isLast =
+      upper === this.lastUpper && devMinor === this.lastMinor && devMajor === this.lastMajor;
+    const index = isLast ? this.lastIndex : this.indexOf(devMajor, devMinor, upper);
+    const high = inoHigh & (2 ** (LOW_BITS - 32) - 1);
+    return index * 2 ** LOW_BITS + high * 2 ** 32 + inoLow;
+  }
+
+  private indexOf(devMajor: number, devMinor: number, upper: number): number {
     const key = `${devMajor}:${devMinor}:${upper}`;
     let index = this.indices.get(key);
     if (index === undefined) {
       index = Math.min(this.indices.size, MAX_INDEX);
       if (index < MAX_INDEX) this.indices.set(key, index);
     }
-    const high = inoHigh & (2 ** (LOW_BITS - 32) - 1);
-    return index * 2 ** LOW_BITS + high * 2 ** 32 + inoLow;
+    this.lastMajor = devMajor;
+    this.lastMinor = devMinor;
+    this.lastUpper = upper;
+    this.lastIndex = index;
+    return index;
   }
 
   qid(s: Stat): Qid {

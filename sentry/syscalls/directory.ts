@@ -49,6 +49,8 @@ import { deviceMajor, deviceMinor } from './stat_encoding.ts';
 
 /** One call fills at most this much, whatever the caller's buffer holds. */
 const DIRENTS_MAX = 64 * 1024;
+const scratch = new Uint8Array(DIRENTS_MAX);
+const scratchView = new DataView(scratch.buffer);
 const DIRENT64_NAME = 19;
 const DIRENT_NAME = 18;
 
@@ -58,15 +60,16 @@ function listDirectory(t: Task, fd: number, addr: number, size: number, modern: 
   if (file === undefined) return -EBADF;
   if (!file.inode.isDirectory) return -ENOTDIR;
   if (file.dentry.detached) return -ENOENT;
-  const bytes = new Uint8Array(Math.min(size, DIRENTS_MAX));
-  const view = new DataView(bytes.buffer);
+  const bytes = scratch;
+  const view = scratchView;
+  const room = Math.min(size, DIRENTS_MAX);
   const header = modern ? DIRENT64_NAME : DIRENT_NAME;
   let at = 0;
   let tooSmall = false;
   const r = file.iterate((entry, next) => {
     // The name's NUL, and for getdents the type behind it.
     const length = Math.ceil((header + entry.name.length + (modern ? 1 : 2)) / 8) * 8;
-    if (at + length > bytes.length) {
+    if (at + length > room) {
       tooSmall = at === 0;
       return false;
     }
@@ -77,7 +80,9 @@ function listDirectory(t: Task, fd: number, addr: number, size: number, modern: 
     view.setUint16(at + 16, length, true);
     if (modern) bytes[at + 18] = entry.type;
     else bytes[at + length - 1] = entry.type;
+    const end = at + header + entry.name.length;
     encodeByteString(entry.name, bytes, at + header);
+    bytes.fill(0, end, modern ? at + length : at + length - 1);
     at += length;
     return true;
   });

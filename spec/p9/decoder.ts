@@ -24,7 +24,7 @@ function getI64(view: DataView, at: number): number {
  * A path above 2^53 is folded, not rounded: rounding would give the files of a server that counts in
  * its upper bits one and the same identity.
  */
-function getQid(view: DataView, at: number): Qid {
+export function getQid(view: DataView, at: number): Qid {
   const high = view.getUint32(at + 9, true);
   const folded = (high & 0x1fffff) ^ (Math.imul(high >>> 21, 0x9e3b) & 0x1fffff);
   return {
@@ -35,7 +35,7 @@ function getQid(view: DataView, at: number): Qid {
 }
 
 /** The body of Rgetattr, at the offsets that Encoder.attr writes. */
-function getAttr(view: DataView, at: number): P9Attr {
+export function getAttr(view: DataView, at: number): P9Attr {
   return {
     valid: getU64(view, at),
     qid: getQid(view, at + 8),
@@ -130,13 +130,15 @@ export class Decoder {
     if (length > max) this.ok = false;
     const at = this.take(length);
     if (at < 0) return '';
-    let s = '';
-    for (let i = at; i < at + length; i++) {
-      const c = this.view.getUint8(i);
+    const { bytes } = this;
+    const end = at + length;
+    for (let i = at; i < end; i++) {
+      const c = bytes[i];
       if (c === 0 || (c === SLASH && !slash)) this.ok = false;
-      s += String.fromCharCode(c);
     }
-    return this.ok ? s : '';
+    if (!this.ok) return '';
+    // All of it at once: put together char by char it would be flattened again for every Map.
+    return String.fromCharCode.apply(null, bytes.subarray(at, end) as unknown as number[]);
   }
 
   text(): string {
@@ -177,6 +179,11 @@ export class Decoder {
     const items: T[] = [];
     for (let i = 0; i < count && this.ok; i++) items.push(item());
     return this.ok ? items : [];
+  }
+
+  /** Where an attribute record begins in `bytes`, or -1; passes over it. */
+  attrAt(): number {
+    return this.take(ATTR_SIZE);
   }
 
   attr(): P9Attr {

@@ -2,7 +2,7 @@
  * The records inside Rreaddir and Rreaddirplus data.
  */
 import { MAX_NAME_LENGTH } from './constants.ts';
-import { Decoder } from './decoder.ts';
+import { Decoder, getAttr, getQid } from './decoder.ts';
 import { ATTR_SIZE, type Encoder, QID_SIZE } from './encoder.ts';
 import type { P9Attr, Qid } from './messages.ts';
 
@@ -19,6 +19,38 @@ export interface DirentPlus {
   readonly attr: P9Attr;
   readonly type: number;
   readonly name: string;
+}
+
+const MODE_IN_ATTR = 8 + QID_SIZE;
+
+/**
+ * An entry of an Rreaddirplus. Most of a tree's files are listed and never looked at: their attributes
+ * stay bytes until somebody asks.
+ */
+export class ListedEntry implements DirentPlus {
+  readonly name: string;
+  readonly type: number;
+  private readonly view: DataView;
+  private readonly at: number;
+
+  /** The record's attributes begin at `at`; `view` must not change any more. */
+  constructor(view: DataView, at: number, type: number, name: string) {
+    this.view = view;
+    this.at = at;
+    this.type = type;
+    this.name = name;
+  }
+
+  /** qid.path and mode, of `attr`. */
+  get path(): number {
+    return getQid(this.view, this.at + 8).path;
+  }
+  get mode(): number {
+    return this.view.getUint32(this.at + MODE_IN_ATTR, true);
+  }
+  get attr(): P9Attr {
+    return getAttr(this.view, this.at);
+  }
 }
 
 export function direntSize(name: string): number {
@@ -45,24 +77,25 @@ export function encodeDirentPlus(e: Encoder, d: DirentPlus): void {
   e.name(d.name);
 }
 
-function decodeRecords<T>(data: Uint8Array, record: (d: Decoder) => T): T[] | null {
+/** The entries of an Rreaddir, or null when they are malformed. */
+export function decodeDirents(data: Uint8Array): Dirent[] | null {
   const d = new Decoder(data);
-  const records: T[] = [];
-  while (d.ok && d.remaining > 0) records.push(record(d));
+  const records: Dirent[] = [];
+  while (d.ok && d.remaining > 0) {
+    records.push({ qid: d.qid(), offset: d.u64(), type: d.u8(), name: d.name() });
+  }
   return d.ok ? records : null;
 }
 
-/** The entries of an Rreaddir, or null when they are malformed. */
-export function decodeDirents(data: Uint8Array): Dirent[] | null {
-  return decodeRecords(data, (d) => ({
-    qid: d.qid(),
-    offset: d.u64(),
-    type: d.u8(),
-    name: d.name(),
-  }));
-}
-
-/** The entries of an Rreaddirplus, or null when they are malformed. */
-export function decodeDirentsPlus(data: Uint8Array): DirentPlus[] | null {
-  return decodeRecords(data, (d) => ({ attr: d.attr(), type: d.u8(), name: d.name() }));
+/** The entries of an Rreaddirplus, or null when they are malformed. They keep a copy of `data`. */
+export function decodeDirentsPlus(data: Uint8Array): ListedEntry[] | null {
+  const bytes = data.slice();
+  const view = new DataView(bytes.buffer);
+  const d = new Decoder(bytes);
+  const records: ListedEntry[] = [];
+  while (d.ok && d.remaining > 0) {
+    const at = d.attrAt();
+    records.push(new ListedEntry(view, at, d.u8(), d.name()));
+  }
+  return d.ok ? records : null;
 }

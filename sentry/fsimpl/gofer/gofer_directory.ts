@@ -8,7 +8,7 @@ import { EINVAL, ENOENT } from '../../../spec/linux/errno.ts';
 import { RENAME_EXCHANGE } from '../../../spec/linux/fcntl.ts';
 import { S_IFMT } from '../../../spec/linux/stat.ts';
 import { P9_RDWR } from '../../../spec/p9/constants.ts';
-import type { DirentPlus } from '../../../spec/p9/dirent.ts';
+import { type DirentPlus, ListedEntry } from '../../../spec/p9/dirent.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { Inode, NewInode } from '../../vfs/inode.ts';
@@ -25,14 +25,40 @@ const TYPE_SHIFT = 12;
 const DT_DIR = 4;
 
 /** A name known in an exclusive tree. `attr` null: it is there, but its attributes changed. */
-interface Child {
+class Child {
   readonly ino: number;
   readonly type: number;
-  attr: P9Attr | null;
-}
+  /** What `attr` is decoded from when first asked for. */
+  private source: P9Attr | ListedEntry | null;
 
-function childOf(attr: P9Attr): Child {
-  return { ino: attr.qid.path, type: (attr.mode & S_IFMT) >> TYPE_SHIFT, attr };
+  constructor(ino: number, type: number, source: P9Attr | ListedEntry | null) {
+    this.ino = ino;
+    this.type = type;
+    this.source = source;
+  }
+
+  static of(attr: P9Attr): Child {
+    return new Child(attr.qid.path, (attr.mode & S_IFMT) >> TYPE_SHIFT, attr);
+  }
+
+  static listed(entry: DirentPlus): Child {
+    if (!(entry instanceof ListedEntry)) return Child.of(entry.attr);
+    return new Child(entry.path, (entry.mode & S_IFMT) >> TYPE_SHIFT, entry);
+  }
+
+  get attr(): P9Attr | null {
+    if (this.source instanceof ListedEntry) this.source = this.source.attr;
+    return this.source;
+  }
+
+  set attr(attr: P9Attr | null) {
+    this.source = attr;
+  }
+
+  /** Whether the attributes are out of date. */
+  get changed(): boolean {
+    return this.source === null;
+  }
 }
 
 export class GoferDirectory extends GoferInode {
@@ -62,11 +88,12 @@ export class GoferDirectory extends GoferInode {
   private find(name: string): Inode | undefined | number {
     const child = this.children.get(name);
     if (child === undefined) return undefined;
-    if (child.attr === null) return this.walk(name);
+    const { attr } = child;
+    if (attr === null) return this.walk(name);
     // Under another name the file may have changed meanwhile.
-    const linked = child.attr.nlink > 1 && child.type !== DT_DIR;
+    const linked = attr.nlink > 1 && child.type !== DT_DIR;
     if (linked && !this.fs.isLive(child.ino)) return this.walk(name);
-    return this.fs.inodeOf(child.attr, this, name, false);
+    return this.fs.inodeOf(attr, this, name, false);
   }
 
   /** Asks the gofer for one name. */
@@ -83,7 +110,7 @@ export class GoferDirectory extends GoferInode {
   private found(name: string, attr: P9Attr, fid: number): GoferInode {
     const inode = this.fs.inodeOf(attr, this, name);
     inode.adoptFid(fid);
-    if (this.fs.exclusive) this.children.set(name, childOf(attr));
+    if (this.fs.exclusive) this.children.set(name, Child.of(attr));
     return inode;
   }
 
@@ -142,12 +169,11 @@ export class GoferDirectory extends GoferInode {
     if (typeof listed === 'number') return listed;
     const before = this.children;
     this.children = new Map();
-    for (const { name, attr } of listed) {
-      const changed = before.get(name)?.attr === null;
-      const child = childOf(attr);
+    for (const entry of listed) {
+      const child = Child.listed(entry);
       // What was written through an open file may not have reached the attributes yet.
-      if (changed) child.attr = null;
-      this.children.set(name, child);
+      if (before.get(entry.name)?.changed) child.attr = null;
+      this.children.set(entry.name, child);
     }
     this.complete = true;
     this.fs.listingKept(this, listed.length);
@@ -230,7 +256,7 @@ export class GoferDirectory extends GoferInode {
     inode.linked();
     if (this.fs.exclusive) {
       const type = inode.type >> TYPE_SHIFT;
-      this.children.set(name, { ino: inode.ino, type, attr: null });
+      this.children.set(name, new Child(inode.ino, type, null));
     }
     return 0;
   }
@@ -278,7 +304,7 @@ export class GoferDirectory extends GoferInode {
     moved.foundAt(to, newName);
     moved.outdate();
     if (this.fs.exclusive && child !== undefined)
-      to.children.set(newName, { ...child, attr: null });
+      to.children.set(newName, new Child(child.ino, child.type, null));
     if (victim !== null) (victim as GoferInode).unlinked();
     return 0;
   }
