@@ -26,7 +26,6 @@ const ESRCH = -3;
 const STATE_TIMEOUT_MS = 5_000;
 const KILL_TIMEOUT_MS = 5_000;
 const END_TIMEOUT_MS = 10_000;
-const POLL_PAUSE_MS = 2;
 
 export interface CreateOptions {
   readonly id: string;
@@ -317,7 +316,7 @@ function killSandbox(context: Context, state: ContainerState): void {
       if (Date.now() > deadline) {
         throw new Failure(`process ${process.pid} of container "${state.id}" does not end`);
       }
-      host.sleep(POLL_PAUSE_MS);
+      host.awaitEnd(process.pid, deadline - Date.now());
     }
     host.reap(process.pid, false);
   }

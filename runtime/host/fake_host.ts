@@ -165,7 +165,7 @@ export class FakeHost implements Host {
     return 0;
   }
 
-  sleep(): void {}
+  awaitEnd(): void {}
 
   runHook(hook: Hook, state: State, namespaceOf: number): string {
     this.calls.push(`hook ${hook.path} ${state.status}${namespaceOf > 0 ? ' inside' : ''}`);

@@ -110,8 +110,8 @@ export interface Host {
   watchSignals(signos: readonly number[], onSignal: (signo: number) => void): () => void;
   /** Waits until one of `fds` is readable or hung up; 0 on time-out, else a positive number. */
   poll(fds: readonly number[], timeoutMs: number): number;
-  /** Sleeps; for retries only. */
-  sleep(milliseconds: number): void;
+  /** Waits until a process, our child or not, has ended; at most so long, and maybe less. */
+  awaitEnd(pid: number, timeoutMs: number): void;
 
   /**
    * Runs a hook with the state on stdin, in the network namespace of `namespaceOf` if not 0.

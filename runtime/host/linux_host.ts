@@ -9,7 +9,7 @@ import * as proc from '../../native/process.ts';
 import * as socket from '../../native/socket.ts';
 import * as tty from '../../native/tty.ts';
 import type { BootConfig, GoferConfig, GoferMain, SentryMain } from '../../spec/control/boot.ts';
-import { EAGAIN, EINTR } from '../../spec/linux/errno.ts';
+import { EAGAIN, EINTR, ESRCH } from '../../spec/linux/errno.ts';
 import { F_DUPFD_CLOEXEC, LOCK_EX } from '../../spec/linux/fcntl.ts';
 import { MFD_CLOEXEC } from '../../spec/linux/mman.ts';
 import { POLLIN } from '../../spec/linux/poll.ts';
@@ -26,6 +26,7 @@ import type { ChildPlan, ControlChannel, Host, SignalSource, Winsize } from './h
 import { HostSignals } from './signal_source.ts';
 
 const LOWEST_DUPLICATE = 3;
+const POLL_PAUSE_MS = 2;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /**
  * Node keeps these whatever the flags: its main thread, one that schedules delayed tasks and one
@@ -41,7 +42,6 @@ export interface ChildMains {
 
 export class LinuxHost implements Host {
   private mains: ChildMains | null;
-  private readonly sleeper = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(mains: ChildMains | null = null) {
     loadAddon();
@@ -219,8 +219,15 @@ export class LinuxHost implements Host {
     return ready === -EINTR ? 0 : ready;
   }
 
-  sleep(milliseconds: number): void {
-    Atomics.wait(this.sleeper, 0, 0, milliseconds);
+  awaitEnd(pid: number, timeoutMs: number): void {
+    const fd = proc.pidfdOpen(pid);
+    if (fd >= 0) {
+      this.poll([fd], timeoutMs);
+      native.close(fd);
+    } else if (fd !== -ESRCH) {
+      // Before Linux 5.3.
+      this.poll([], Math.min(timeoutMs, POLL_PAUSE_MS));
+    }
   }
 
   runHook(hook: Hook, state: State, namespaceOf: number): string {
