@@ -37,14 +37,14 @@ function log(fd: number, text: string): void {
 }
 
 export function goferMain(config: GoferConfig): never {
-  const { mounts, debugLogFd } = config;
+  const { mounts, debugLogFd, stderrFd } = config;
   process.setProcessName('runsc-gofer');
   process.umask(0);
   const maxFids = fidsPerMount(mounts.length);
   const { roots, missing } = enterTree(mounts);
   missing.push(...dropPrivileges());
   const opened = roots.filter((fd) => fd >= 0);
-  process.closeAllBut([...mounts.map((m) => m.fd), ...opened, debugLogFd]);
+  process.closeAllBut([...mounts.map((m) => m.fd), ...opened, debugLogFd, stderrFd]);
   for (const layer of missing) log(debugLogFd, `running without ${layer}`);
   const attachments = new Attachments();
   mounts.forEach((m, i) => {
@@ -57,6 +57,8 @@ export function goferMain(config: GoferConfig): never {
     // Names only the place: host paths do not belong in a log that the container may influence.
     if (error < 0) log(debugLogFd, `mount ${i} cannot be served: errno ${-error}`);
   });
+  if (stderrFd >= 0) fs.dup3(stderrFd, 2, 0);
+  if (stderrFd !== debugLogFd) fs.close(stderrFd);
   attachments.run();
   return process.exit(0);
 }

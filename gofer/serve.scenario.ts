@@ -14,7 +14,7 @@ const readonly = mode.endsWith('ro');
 
 if (mode.startsWith('main')) {
   const mounts = sources.map((source, i) => ({ source, readonly, fd: 3 + i }));
-  goferMain({ mounts, rootless: false, debugLogFd: 2 });
+  goferMain({ mounts, rootless: false, debugLogFd: 2, stderrFd: -1 });
 }
 
 umask(0);

@@ -4,6 +4,7 @@
  */
 import {
   close,
+  dup3,
   fallocate,
   getRandom,
   lseek,
@@ -117,6 +118,10 @@ function bootKernel(config: BootConfig): Kernel {
     syscalls: syscallTable,
     random: (into) => void getRandom(into),
     log: config.debug ? write : () => undefined,
+    warn: (message) => {
+      makeLog(2)(`runsc: ${message}`);
+      if (config.debug) write(message);
+    },
   });
   if (config.strace) {
     kernel.observer = new Strace({
@@ -136,6 +141,10 @@ export function sentryMain(config: BootConfig): never {
   try {
     const kernel = bootKernel(config);
     const sandbox = new Sandbox(kernel, config);
+    if (config.stderrFd >= 0) {
+      dup3(config.stderrFd, 2, 0);
+      if (config.stderrFd !== config.debugLogFd) close(config.stderrFd);
+    }
     kernel.loop();
     sandbox.release();
     kernel.platform.destroy();

@@ -5,6 +5,7 @@
  */
 
 import * as fs from 'node:fs';
+import { makeDirectories } from '../host/directories.ts';
 import { Failure, messageOf } from './failure.ts';
 import type { RuntimeConfig } from './global_flags.ts';
 
@@ -70,7 +71,7 @@ function openDebugLog(pattern: string, command: string, id: string): number {
     .replaceAll('%ID%', id);
   try {
     const slash = file.lastIndexOf('/');
-    if (slash > 0) fs.mkdirSync(file.slice(0, slash), { recursive: true, mode: 0o755 });
+    if (slash > 0) makeDirectories(file.slice(0, slash), 0o755);
     return fs.openSync(file, 'a', 0o644);
   } catch (thrown) {
     throw new Failure(`--debug-log: cannot open ${file}: ${messageOf(thrown)}`);

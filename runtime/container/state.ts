@@ -78,8 +78,11 @@ export function canDelete(status: Status): boolean {
   return status === 'stopped';
 }
 
-/** Parses state.json: null when it is not one (a half-written or foreign file). */
-export function parseState(text: string): ContainerState | null {
+/**
+ * Parses the state.json of container `id`: null when it is not one (a half-written or foreign file).
+ * Processes are killed and directories removed by what it says, so every field is looked at.
+ */
+export function parseState(text: string, id: string): ContainerState | null {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -90,7 +93,27 @@ export function parseState(text: string): ContainerState | null {
   const state = value as Partial<ContainerState>;
   const strings = [state.id, state.status, state.bundle, state.created, state.owner];
   if (!strings.every((field) => typeof field === 'string')) return null;
-  if (typeof state.spec !== 'object' || !Array.isArray(state.cgroupPaths)) return null;
-  if (state.sentry === undefined || state.gofer === undefined) return null;
+  if (state.id !== id || !isConfig(state.spec)) return null;
+  const { cgroupPaths } = state;
+  if (!Array.isArray(cgroupPaths) || !cgroupPaths.every(isAbsolute)) return null;
+  if (!isIdentityOrNull(state.sentry) || !isIdentityOrNull(state.gofer)) return null;
   return state as ContainerState;
+}
+
+/** Was validated before it was saved: only what a foreign file lacks. */
+function isConfig(value: unknown): boolean {
+  const config = value as Partial<Config> | null | undefined;
+  return typeof config?.process === 'object' && config.process !== null;
+}
+
+function isAbsolute(path: unknown): boolean {
+  return typeof path === 'string' && path.startsWith('/');
+}
+
+function isIdentityOrNull(value: unknown): boolean {
+  if (value === null) return true;
+  const identity = value as Partial<ProcessIdentity> | undefined;
+  const { pid = 0, startTime } = identity ?? {};
+  // kill(2) takes 0 and less for groups, and 1 is the host's init.
+  return Number.isSafeInteger(pid) && pid > 1 && Number.isSafeInteger(startTime);
 }

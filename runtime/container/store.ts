@@ -6,6 +6,7 @@
 
 import * as fs from 'node:fs';
 import { codeOf, Failure, messageOf } from '../cli/failure.ts';
+import { makeDirectories } from '../host/directories.ts';
 import type { Host } from '../host/host.ts';
 import { type ContainerState, checkId, parseState } from './state.ts';
 
@@ -27,7 +28,7 @@ export class Store {
     checkId(id);
     const directory = this.directoryOf(id);
     try {
-      fs.mkdirSync(this.root, { recursive: true, mode: 0o711 });
+      makeDirectories(this.root, 0o711);
       fs.mkdirSync(directory, { mode: 0o700 });
     } catch (thrown) {
       if (codeOf(thrown) === 'EEXIST' && fs.existsSync(directory)) {
@@ -87,7 +88,7 @@ export class Store {
       if (codeOf(thrown) === 'ENOENT') return null;
       throw new Failure(`cannot read the state of container "${id}": ${messageOf(thrown)}`);
     }
-    return parseState(text);
+    return parseState(text, id);
   }
 
   load(id: string): ContainerState {

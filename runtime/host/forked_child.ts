@@ -9,6 +9,7 @@ import * as native from '../../native/fs.ts';
 import { syscall } from '../../native/index.ts';
 import * as proc from '../../native/process.ts';
 import { setControllingTerminal } from '../../native/tty.ts';
+import { strerror } from '../../spec/linux/errno.ts';
 import { O_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY } from '../../spec/linux/fcntl.ts';
 import { MS_REC, MS_SLAVE } from '../../spec/linux/mount.ts';
 import { PR_SET_DUMPABLE, PR_SET_PDEATHSIG } from '../../spec/linux/prctl.ts';
@@ -52,8 +53,9 @@ export function runChild(plan: ChildPlan, parentPid: number, main: () => number)
     enter(plan, parentPid);
     return proc.exit(main());
   } catch (thrown) {
-    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    native.write(2, Buffer.from(`error: ${plan.name}: ${text}\n`));
+    const bug = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    const text = thrown instanceof SetupError ? thrown.message : `${plan.name}: ${bug}`;
+    native.write(2, Buffer.from(`error: ${text}\n`));
     return proc.exit(SETUP_FAILED);
   }
 }
@@ -147,7 +149,10 @@ function tryWriteFile(file: string, text: string): number {
   return written;
 }
 
+/** The host refuses a step: no bug of ours. */
+class SetupError extends Error {}
+
 function must(what: string, result: number): number {
-  if (result < 0) throw new Error(`${what}: errno ${-result}`);
+  if (result < 0) throw new SetupError(`${what}: ${strerror(-result).toLowerCase()}`);
   return result;
 }

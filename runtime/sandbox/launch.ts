@@ -50,18 +50,30 @@ export interface LaunchedSandbox {
   readonly goferFds: readonly number[];
 }
 
+/** Descriptors for what the children print. */
+interface Output {
+  /** A memory file: what is printed until they stand ends up in our message. */
+  readonly lastWordsFd: number;
+  /** A copy of what becomes their stderr then, or -1. */
+  readonly stderrFd: number;
+  /** The debug log, or -1. */
+  readonly debugFd: number;
+}
+
 export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<LaunchedSandbox> {
   await host.prepareFork();
   const inherited = plan.foreground ? 2 : plan.config.debug ? plan.debugFd : -1;
-  const lastWordsFd = inherited < 0 ? host.memoryFile('runsc-stderr') : -1;
-  const stderrFd = inherited < 0 ? lastWordsFd : inherited;
+  const stderrFd = inherited < 0 ? -1 : host.duplicate(inherited);
+  const lastWordsFd = host.memoryFile('runsc-stderr');
+  // Descriptor 2 is not what it was in the children.
+  const output = { lastWordsFd, stderrFd, debugFd: plan.debugFd === 2 ? stderrFd : plan.debugFd };
   const started: number[] = [];
   const open: number[] = [];
   try {
-    const gofer = forkGofer(host, plan, stderrFd, open);
+    const gofer = forkGofer(host, plan, output, open);
     started.push(gofer.pid);
     const goferFds = [...open];
-    const { pid, client } = forkSentry(host, plan, stderrFd, open);
+    const { pid, client } = forkSentry(host, plan, output, open);
     started.push(pid);
     const hello = client.receiveMessage(HELLO_TIMEOUT_MS) as { hello?: unknown } | undefined;
     if (hello?.hello !== 'sentry') throw new Failure(bootProblem(host, client, pid, lastWordsFd));
@@ -75,7 +87,7 @@ export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<Launc
     }
     throw thrown;
   } finally {
-    if (lastWordsFd >= 0) host.close(lastWordsFd);
+    for (const fd of [lastWordsFd, stderrFd]) if (fd >= 0) host.close(fd);
   }
 }
 
@@ -83,7 +95,7 @@ export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<Launc
 function forkGofer(
   host: Host,
   plan: LaunchPlan,
-  stderrFd: number,
+  output: Output,
   open: number[],
 ): { readonly pid: number } {
   const overlaid = plan.config.overlay;
@@ -101,11 +113,12 @@ function forkGofer(
     open.push(pair[0]);
     goferEnds.push(pair[1]);
   }
-  const childPlan = basePlan(plan, 'runsc-gofer', stderrFd, goferEnds);
+  const childPlan = basePlan(plan, 'runsc-gofer', output, goferEnds);
   const pid = host.forkGofer(childPlan, {
     mounts: trees.map((tree, index) => ({ ...tree, fd: goferEnds[index] ?? -1 })),
     rootless: plan.config.rootless,
-    debugLogFd: plan.debugFd,
+    debugLogFd: output.debugFd,
+    stderrFd: output.stderrFd,
   });
   for (const fd of goferEnds) host.close(fd);
   if (pid < 0) throw new Failure(`cannot start the gofer: fork failed with errno ${-pid}`);
@@ -115,7 +128,7 @@ function forkGofer(
 function forkSentry(
   host: Host,
   plan: LaunchPlan,
-  stderrFd: number,
+  output: Output,
   open: number[],
 ): { readonly pid: number; readonly client: ControlClient } {
   const listenerFd = host.listen(plan.directory, CONTROL_SOCKET);
@@ -129,13 +142,13 @@ function forkSentry(
   }
   const keep = [listenerFd, pair[1]];
   const childPlan: ChildPlan = {
-    ...basePlan(plan, 'runsc-sandbox', stderrFd, keep),
+    ...basePlan(plan, 'runsc-sandbox', output, keep),
     controllingTerminalFd: plan.controllingTerminalFd,
     namespaces: (plan.spec.linux?.namespaces ?? []).filter((namespace) =>
       SENTRY_NAMESPACES.includes(namespace.type),
     ),
   };
-  const pid = host.forkSentry(childPlan, bootConfig(plan, listenerFd, pair[1]));
+  const pid = host.forkSentry(childPlan, bootConfig(plan, output, listenerFd, pair[1]));
   for (const fd of keep) host.close(fd);
   if (pid < 0) {
     host.close(pair[0]);
@@ -148,14 +161,14 @@ function forkSentry(
 function basePlan(
   plan: LaunchPlan,
   name: string,
-  stderrFd: number,
+  output: Output,
   keepFds: readonly number[],
 ): ChildPlan {
   const oomScoreAdj = plan.spec.process.oomScoreAdj;
   return {
     name,
-    keepFds: plan.debugFd < 0 ? keepFds : [...keepFds, plan.debugFd],
-    stderrFd,
+    keepFds: [...keepFds, ...[output.debugFd, output.stderrFd].filter((fd) => fd >= 0)],
+    stderrFd: output.lastWordsFd,
     controllingTerminalFd: -1,
     cgroupProcs: plan.cgroupProcs,
     namespaces: [],
@@ -165,7 +178,12 @@ function basePlan(
   };
 }
 
-function bootConfig(plan: LaunchPlan, listenerFd: number, connectionFd: number): BootConfig {
+function bootConfig(
+  plan: LaunchPlan,
+  output: Output,
+  listenerFd: number,
+  connectionFd: number,
+): BootConfig {
   const { config } = plan;
   return {
     sandboxId: plan.id,
@@ -175,7 +193,8 @@ function bootConfig(plan: LaunchPlan, listenerFd: number, connectionFd: number):
     fileAccess: config.fileAccess,
     listenerFd,
     connectionFd,
-    debugLogFd: config.debug || config.strace ? plan.debugFd : -1,
+    debugLogFd: config.debug || config.strace ? output.debugFd : -1,
+    stderrFd: output.stderrFd,
     debug: config.debug,
     strace: config.strace,
     straceSyscalls: config.straceSyscalls,
@@ -194,7 +213,10 @@ function identified(host: Host, pid: number, what: string, stderrFd: number): Pr
 function bootProblem(host: Host, client: ControlClient, pid: number, stderrFd: number): string {
   if (!client.ended) return `the sandbox did not start within ${HELLO_TIMEOUT_MS / 1000} s`;
   const status = host.reap(pid, true);
-  return `the sandbox ended while it started, with status ${status}${lastWords(stderrFd)}`;
+  const said = lastWords(stderrFd);
+  // What the configuration is to blame for is said as such.
+  const blamed = /config\.json: .*/.exec(said);
+  return blamed?.[0] ?? `the sandbox ended while it started, with status ${status}${said}`;
 }
 
 /** The last line that the children printed, as the end of a message. */

@@ -124,6 +124,7 @@ class Builder {
       kernel,
       devMinor: kernel.vfs.nextDevMinor(),
       exclusive,
+      lost: () => this.kernel.warn(`the gofer of ${field} has ended: its files answer EIO`),
     });
     if (typeof fs === 'number') return this.fail(field, fs, 'the gofer did not serve it');
     this.made.push(fs);
@@ -135,6 +136,7 @@ class Builder {
       devMajor: 0,
       devMinor: kernel.vfs.nextDevMinor(),
       sizeBytes: Number.POSITIVE_INFINITY,
+      lowerChanges: !exclusive,
     });
     this.made.push(over);
     return over;

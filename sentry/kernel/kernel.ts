@@ -59,6 +59,7 @@ export interface KernelParts {
   readonly syscalls: SyscallTable;
   readonly random: (into: Uint8Array) => void;
   readonly log: (message: string) => void;
+  readonly warn?: (message: string) => void;
 }
 
 export class Kernel {
@@ -76,6 +77,8 @@ export class Kernel {
   readonly random: (into: Uint8Array) => void;
   /** The debug log. */
   readonly log: (message: string) => void;
+  /** The debug log and stderr: what whoever runs the sandbox must know. */
+  readonly warn: (message: string) => void;
 
   readonly timers = new TimerQueue();
   readonly vfs = new Vfs();
@@ -104,6 +107,7 @@ export class Kernel {
     this.syscalls = parts.syscalls;
     this.random = parts.random;
     this.log = parts.log;
+    this.warn = parts.warn ?? parts.log;
     this.bootNs = this.clock.monotonicNs();
   }
 

@@ -43,6 +43,11 @@ export interface BootConfig {
   readonly totalMemoryBytes: number;
   /** CPUs the guest sees. */
   readonly cpuCount: number;
+  /**
+   * Becomes descriptor 2 when the kernel stands; -1: 2 stays. Until then 2 goes to the CLI, which makes
+   * one line of what it finds there.
+   */
+  readonly stderrFd: number;
 }
 
 /** The frame by which a Sentry says that it is up. */
@@ -64,6 +69,8 @@ export interface GoferConfig {
   /** Namespaces were not to be had: serve without them and report which layers are missing. */
   readonly rootless: boolean;
   readonly debugLogFd: number;
+  /** Becomes descriptor 2 when it serves; -1: 2 stays. */
+  readonly stderrFd: number;
 }
 
 /** sentry/main.ts exports this. */

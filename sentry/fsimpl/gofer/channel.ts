@@ -41,6 +41,8 @@ export type Ticket<N extends RequestName> = number & { readonly request?: N };
 export class Channel {
   private readonly fd: number;
   private dead = false;
+  /** Called once when the server is gone or breaks the protocol. */
+  lost: (() => void) | null = null;
   msize = MIN_MSIZE;
   /** The server knows Tsetcpu. */
   tellsCpu = false;
@@ -243,5 +245,6 @@ export class Channel {
       p.hostFd = -1;
     }
     this.out.reset();
+    this.lost?.();
   }
 }

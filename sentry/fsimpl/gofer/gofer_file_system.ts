@@ -30,6 +30,8 @@ export interface GoferOptions {
   readonly devMinor: number;
   /** Nobody but this file system changes the tree. */
   readonly exclusive: boolean;
+  /** Called when the gofer is gone: from then on everything answers EIO. */
+  readonly lost?: () => void;
   /** Shown in /proc/mounts. */
   readonly options?: string;
 }
@@ -52,6 +54,7 @@ export class GoferFileSystem extends FileSystem {
     super(o.kernel.clock, 0, o.devMinor);
     this.client = client;
     this.exclusive = o.exclusive;
+    if (o.lost) client.lost = o.lost;
     this.shownOptions = o.options ?? '';
     this.idle = new IdlePool(o.exclusive);
     this.root = this.inodeOf(rootAttr, null, '');

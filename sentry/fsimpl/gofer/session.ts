@@ -34,7 +34,13 @@ export class Session {
     return this.channel.isDead;
   }
 
+  /** `lost` is called when the server goes before `close`. */
+  set lost(lost: () => void) {
+    this.channel.lost = lost;
+  }
+
   close(): void {
+    this.channel.lost = null;
     this.channel.die();
   }
 

@@ -8,7 +8,8 @@
  * open files, locks and watches follow. Contents are copied at the first write. Whiteouts and opaque
  * directories are state of the directory inodes, not device nodes: nobody else sees the upper layer.
  *
- * The lower tree must not be changed by anybody while it serves here.
+ * Unless `lowerChanges` is set, the lower tree must not be changed by anybody while it serves here. With it
+ * (--file-access=shared), whatever has not been changed above is asked for again below, name by name.
  */
 import { OVERLAYFS_SUPER_MAGIC } from '../../../spec/linux/statfs.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -32,6 +33,8 @@ export interface OverlayParts {
   readonly devMinor: number;
   /** Bytes that files above may take; Infinity for no limit. */
   readonly sizeBytes: number;
+  /** Others may change the lower tree meanwhile. */
+  readonly lowerChanges?: boolean;
 }
 
 export class Overlay extends FileSystem implements PageQuota {
@@ -40,6 +43,7 @@ export class Overlay extends FileSystem implements PageQuota {
   readonly lower: FileSystem;
   readonly memory: MemoryFile;
   readonly sizeBytes: number;
+  readonly lowerChanges: boolean;
   usedBytes = 0;
   private lastIno = FIRST_UPPER_INO;
   /**
@@ -53,6 +57,7 @@ export class Overlay extends FileSystem implements PageQuota {
     this.lower = parts.lower;
     this.memory = parts.memory;
     this.sizeBytes = parts.sizeBytes;
+    this.lowerChanges = parts.lowerChanges ?? false;
     const attr = parts.lower.root.getattr();
     if (typeof attr === 'number') throw new Error(`the lower root cannot be read (${attr})`);
     this.root = new OverlayDirectory(this, attr.ino, attr, parts.lower.root);
@@ -68,7 +73,8 @@ export class Overlay extends FileSystem implements PageQuota {
     if (typeof attr === 'number') return attr;
     if (lower.isDirectory || attr.nlink < 2) return this.newWrapper(dir, name, lower, attr);
     const known = this.linked.get(attr.ino);
-    if (known !== undefined) return known;
+    // Another file may have got the number of one that is gone.
+    if (known !== undefined && (known.below === null || known.below === lower)) return known;
     const wrapper = this.newWrapper(dir, name, lower, attr);
     this.linked.set(attr.ino, wrapper);
     return wrapper;
@@ -78,6 +84,11 @@ export class Overlay extends FileSystem implements PageQuota {
     const wrapper = wrapLower(this, lower, attr);
     wrapper.place.foundAt(dir, name);
     return wrapper;
+  }
+
+  override revalidate(dir: Inode, name: string, inode: Inode | null): boolean {
+    if (!this.lowerChanges) return true;
+    return (dir as OverlayDirectory).stillShows(name, inode as OverlayInode | null);
   }
 
   charge(bytes: number): boolean {

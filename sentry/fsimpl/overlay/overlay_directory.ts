@@ -13,7 +13,12 @@ import type { Path } from '../../vfs/mount.ts';
 import { DirectoryFile, type OpenFile } from '../../vfs/open_file.ts';
 import type { DirEntry, Stat } from '../../vfs/stat.ts';
 import type { Overlay } from './overlay.ts';
-import { adoptAttributes, type OverlayInode, OverlayNode } from './overlay_inode.ts';
+import {
+  adoptAttributes,
+  type OverlayInode,
+  OverlayNode,
+  refreshFromBelow,
+} from './overlay_inode.ts';
 import { OverlayRegular } from './overlay_regular.ts';
 import { Placement } from './placement.ts';
 
@@ -26,7 +31,7 @@ export class OverlayDirectory extends MemoryInode {
   private readonly entries = new Map<string, OverlayInode>();
   /** Names of the lower directory that are not here any more. */
   private whiteouts: Set<string> | null = null;
-  private readonly ownSize: number;
+  private ownSize: number;
   private gone = false;
 
   constructor(
@@ -50,6 +55,17 @@ export class OverlayDirectory extends MemoryInode {
     return Math.ceil(this.ownSize / 512);
   }
 
+  get below(): Inode | null {
+    return this.lower;
+  }
+  belowChanged(attr: Stat): void {
+    this.ownSize = attr.size;
+  }
+  override getattr(): Stat | number {
+    if (this.fs.lowerChanges) refreshFromBelow(this);
+    return super.getattr();
+  }
+
   protected override changed(): void {
     this.place.hold(this);
   }
@@ -71,6 +87,16 @@ export class OverlayDirectory extends MemoryInode {
     if (this.lower === null || this.whiteouts?.has(name)) return -ENOENT;
     const found = this.lower.lookup(name);
     return typeof found === 'number' ? found : this.fs.wrap(this, name, found);
+  }
+
+  /** Where others change the lower tree: whether `name` still is `inode` (null: still is absent). */
+  stillShows(name: string, inode: OverlayInode | null): boolean {
+    const { lower } = this;
+    if (lower === null || this.entries.has(name) || this.whiteouts?.has(name)) return true;
+    const below = inode?.below ?? null;
+    if (!lower.fs.revalidate(lower, name, below)) return false;
+    if (inode !== null) refreshFromBelow(inode);
+    return true;
   }
 
   /** Whether something below would show through under `name`. */

@@ -14,6 +14,22 @@ import { Placement } from './placement.ts';
 /** Any inode of the overlay. */
 export interface OverlayInode extends MemoryInode {
   readonly place: Placement;
+  /** The inode of the lower tree that it still shows; null when it has nothing from there. */
+  readonly below: Inode | null;
+  /** The lower inode has these attributes now; called only where others may change it. */
+  belowChanged(attr: Stat): void;
+}
+
+/** Takes over what others did to the lower file of an inode, as far as it is not changed here. */
+export function refreshFromBelow(inode: OverlayInode): void {
+  const attr = inode.below?.getattr();
+  if (attr === undefined || typeof attr === 'number') return;
+  inode.belowChanged(attr);
+  if (inode.place.isHeld) return;
+  inode.mode = attr.mode;
+  inode.uid = attr.uid;
+  inode.gid = attr.gid;
+  adoptAttributes(inode, attr);
 }
 
 /** Takes over the attributes of a lower inode that the constructor does not. */
@@ -29,6 +45,7 @@ export function adoptAttributes(inode: MemoryInode, attr: Stat): void {
 
 /** Symlinks and special files. */
 export class OverlayNode extends MemoryInode {
+  declare readonly fs: Overlay;
   readonly place = new Placement();
   private readonly lower: Inode | null;
   private readonly lowerSize: number;
@@ -54,6 +71,17 @@ export class OverlayNode extends MemoryInode {
 
   override get size(): number {
     return this.target?.length ?? this.lowerSize;
+  }
+
+  get below(): Inode | null {
+    return this.lower;
+  }
+  belowChanged(): void {
+    // Another target is another symlink.
+  }
+  override getattr(): Stat | number {
+    if (this.fs.lowerChanges) refreshFromBelow(this);
+    return super.getattr();
   }
 
   override open(): OpenFile | number {

@@ -21,7 +21,7 @@ import { Mount, type Path } from '../../vfs/mount.ts';
 import type { OpenFile } from '../../vfs/open_file.ts';
 import type { Stat } from '../../vfs/stat.ts';
 import type { Overlay } from './overlay.ts';
-import { adoptAttributes } from './overlay_inode.ts';
+import { adoptAttributes, refreshFromBelow } from './overlay_inode.ts';
 import { Placement } from './placement.ts';
 
 /** Who opens and reads below: the overlay itself. Lower file systems do not ask. */
@@ -56,6 +56,17 @@ export class OverlayRegular extends MemoryRegular {
     return this.lowerAttr?.blocks ?? super.blocks;
   }
 
+  get below(): Inode | null {
+    return this.lower;
+  }
+  belowChanged(attr: Stat): void {
+    this.lowerAttr = attr;
+  }
+  override getattr(): Stat | number {
+    if (this.fs.lowerChanges) refreshFromBelow(this);
+    return super.getattr();
+  }
+
   protected override changed(): void {
     this.place.hold(this);
   }
@@ -63,7 +74,7 @@ export class OverlayRegular extends MemoryRegular {
   // The lower file ------------------------------------------------------------------------------
 
   /** Opens the lower file if it is not: it, or -errno. */
-  private below(): OpenFile | number {
+  private openBelow(): OpenFile | number {
     if (this.lowerFile !== null) return this.lowerFile;
     const { lower } = this;
     if (lower === null) return -EIO;
@@ -83,13 +94,13 @@ export class OverlayRegular extends MemoryRegular {
   /** What maps the lower file, for OverlayMapping: or -errno. Null once copied up. */
   lowerMappable(): Mappable | number | null {
     if (this.lower === null) return null;
-    const file = this.below();
+    const file = this.openBelow();
     return typeof file === 'number' ? file : file.mappable();
   }
 
   override open(caller: FsCaller, path: Path, flags: number): MemoryRegularFile | number {
     if (this.lower !== null) {
-      const file = this.below();
+      const file = this.openBelow();
       if (typeof file === 'number') return file;
     }
     return super.open(caller, path, flags);
@@ -140,7 +151,7 @@ export class OverlayRegular extends MemoryRegular {
 
   /** The host reads straight into the pages that the file will have. */
   private copyContents(length: number): number {
-    const file = this.below();
+    const file = this.openBelow();
     if (typeof file === 'number') return file;
     const { pages } = this;
     const { memory } = this.fs;
@@ -164,7 +175,7 @@ export class OverlayRegular extends MemoryRegular {
 
   override readAt(caller: FsCaller, dst: IoBuffer, offset: number): number {
     if (this.lower === null) return super.readAt(caller, dst, offset);
-    const file = this.below();
+    const file = this.openBelow();
     return typeof file === 'number' ? file : file.pread(caller, dst, offset);
   }
 
@@ -185,7 +196,7 @@ export class OverlayRegular extends MemoryRegular {
 
   override seekSparse(offset: number, whence: number): number {
     if (this.lower === null) return super.seekSparse(offset, whence);
-    const file = this.below();
+    const file = this.openBelow();
     return typeof file === 'number' ? file : file.seek(offset, whence);
   }
 
