@@ -3,7 +3,7 @@
  *
  *   run.ts [--runtime=NAME] [--filter=TEXT] [--jobs=N] [SUITE...]
  *
- * Suites: unit guest fuzz conformance terminal docker (default: all). With --runtime=native, runc,
+ * Suites: unit guest fuzz conformance terminal oci docker (default: all). With --runtime=native, runc,
  * crun or debian the harness tests itself against another implementation. VERBOSE=1 names what passes.
  */
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ import { runTerminal } from './conformance/terminal.ts';
 import { runDocker } from './docker/docker.ts';
 import { runFuzz, runGuest } from './guest/guest.ts';
 import { Tally } from './harness/tally.ts';
+import { runOci } from './oci/real/oci.ts';
 import { runUnit } from './unit.ts';
 
 type Suite = (runtime: string, filter: string) => Promise<Tally>;
@@ -22,6 +23,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   fuzz: runFuzz,
   conformance: runConformance,
   terminal: runTerminal,
+  oci: runOci,
   docker: runDocker,
 };
 

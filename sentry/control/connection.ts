@@ -12,8 +12,12 @@ import { MSG_DONTWAIT, MSG_NOSIGNAL } from '../../spec/linux/socket.ts';
 import type { HostPoller } from '../platform/platform.ts';
 
 const RECEIVE_BYTES = 65536;
-/** How long a client that does not read may hold up the sandbox, milliseconds. */
-const SEND_TIMEOUT_MS = 5000;
+/** Requests of one connection before others have their turn. */
+const REQUESTS_AT_ONCE = 16;
+/** Replies that a client has not read yet. While there are any, its requests are not read either. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+/** At the end of the sandbox. */
+const LAST_SEND_TIMEOUT_MS = 500;
 const receiveBuffer = new Uint8Array(RECEIVE_BYTES);
 
 /** Takes a request; replies through the connection, now or later. Owns `fds`. */
@@ -28,13 +32,15 @@ export class Connection {
   private readonly handle: RequestHandler;
   private readonly frames = new FrameReader();
   private fds: number[] = [];
+  private waiting: Uint8Array[] = [];
+  private waitingBytes = 0;
 
   constructor(fd: number, poller: HostPoller, handle: RequestHandler) {
     this.fd = fd;
     this.poller = poller;
     this.handle = handle;
-    poller.add(fd, () => this.receive());
-    this.receive();
+    poller.add(fd, () => this.ready());
+    this.ready();
   }
 
   reply(id: number, result: object): void {
@@ -48,22 +54,39 @@ export class Connection {
   sendMessage(message: object): void {
     if (this.closed) return;
     const frame = encodeFrame(message);
-    if (frame === null) {
+    if (frame === null || this.waitingBytes > MAX_WAITING_BYTES) {
       this.close();
       return;
     }
-    for (let sent = 0; sent < frame.length; ) {
-      const n = send(this.fd, frame.subarray(sent), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (n > 0) {
-        sent += n;
-        continue;
-      }
-      const room: PollFd = { fd: this.fd, events: POLLOUT, revents: 0 };
-      if (n !== -EAGAIN || poll([room], SEND_TIMEOUT_MS) <= 0) {
+    this.waiting.push(frame);
+    this.waitingBytes += frame.length;
+    this.flush();
+  }
+
+  /** Sends what waits, as far as there is room. */
+  private flush(): void {
+    for (let first = this.waiting[0]; first !== undefined; first = this.waiting[0]) {
+      const n = send(this.fd, first, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n === -EAGAIN) return;
+      if (n <= 0) {
         this.close();
         return;
       }
+      this.waitingBytes -= n;
+      if (n === first.length) this.waiting.shift();
+      else this.waiting[0] = first.subarray(n);
     }
+  }
+
+  /** Gives the peer a last chance to take what it is owed, then closes. */
+  finish(): void {
+    this.flush();
+    while (!this.closed && this.waiting.length > 0) {
+      const room: PollFd = { fd: this.fd, events: POLLOUT, revents: 0 };
+      if (poll([room], LAST_SEND_TIMEOUT_MS) <= 0) break;
+      this.flush();
+    }
+    this.close();
   }
 
   close(): void {
@@ -73,30 +96,47 @@ export class Connection {
     close(this.fd);
     for (const fd of this.fds) close(fd);
     this.fds = [];
+    this.waiting = [];
     for (const done of this.onClose) done();
   }
 
-  private receive(): void {
-    while (!this.closed) {
-      const got = recvWithFds(this.fd, receiveBuffer, MSG_DONTWAIT);
-      if (typeof got === 'number') {
-        if (got !== -EAGAIN) this.close();
-        return;
-      }
-      this.fds.push(...got.fds);
-      if (got.length === 0 || this.fds.length > MAX_FRAME_FDS) {
-        this.close();
-        return;
-      }
-      this.frames.push(receiveBuffer, got.length);
-      this.dispatch();
+  private ready(): void {
+    this.flush();
+    if (this.closed) return;
+    let budget = REQUESTS_AT_ONCE;
+    while (budget > 0) {
+      budget = this.dispatch(budget);
+      if (this.closed || this.waiting.length > 0) return;
+      if (budget > 0 && !this.receive()) return;
     }
+    // There may be more, which no edge will tell: ask anew, after others had their turn.
+    this.poller.remove(this.fd);
+    this.poller.add(this.fd, () => this.ready());
   }
 
-  private dispatch(): void {
-    for (;;) {
+  /** Receives once; false when there is nothing more for now. */
+  private receive(): boolean {
+    const got = recvWithFds(this.fd, receiveBuffer, MSG_DONTWAIT);
+    if (typeof got === 'number') {
+      if (got !== -EAGAIN) this.close();
+      return false;
+    }
+    this.fds.push(...got.fds);
+    if (got.length === 0 || this.fds.length > MAX_FRAME_FDS) {
+      this.close();
+      return false;
+    }
+    this.frames.push(receiveBuffer, got.length);
+    return true;
+  }
+
+  /** Handles requests that are here, at most `budget`: what is left of it. */
+  private dispatch(budget: number): number {
+    let left = budget;
+    while (left > 0 && !this.closed && this.waiting.length === 0) {
       const message = this.frames.next();
       if (message === undefined) break;
+      left--;
       const fds = this.fds;
       this.fds = [];
       const request = parseRequest(message, fds.length);
@@ -105,13 +145,14 @@ export class Connection {
         continue;
       }
       for (const fd of fds) close(fd);
-      const id = (message as { id?: unknown }).id;
+      const id = (message as { id?: unknown } | null)?.id;
       if (typeof id !== 'number') {
         this.close();
-        return;
+        return left;
       }
       this.replyError(id, { message: request });
     }
     if (this.frames.error !== '') this.close();
+    return left;
   }
 }

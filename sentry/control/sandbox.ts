@@ -17,6 +17,7 @@ import {
 import { EINTR } from '../../spec/linux/errno.ts';
 import { F_SETFL, O_NONBLOCK } from '../../spec/linux/fcntl.ts';
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../spec/linux/socket.ts';
+import { validateConfig, validateProcess } from '../../spec/oci/validate.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { SIGNAL_MAX } from '../kernel/signal.ts';
@@ -28,6 +29,8 @@ import { startProcess } from './process_start.ts';
 import { type Stdio, StdioFiles } from './stdio.ts';
 
 const NS_PER_MS = 1e6;
+/** More than all commands that anybody runs at once. */
+const MAX_CONNECTIONS = 1024;
 
 /** A container with what only the control side knows of it. */
 interface Managed {
@@ -58,10 +61,12 @@ export class Sandbox {
     this.kernel = kernel;
     this.config = config;
     const first = this.connect(config.connectionFd);
-    first.sendMessage({ hello: 'sentry' });
-    first.onClose.push(() => {
+    const abandoned = (): void => {
       if (this.rootId === null) this.stop(1);
-    });
+    };
+    first.onClose.push(abandoned);
+    if (first.closed) abandoned();
+    first.sendMessage({ hello: 'sentry' });
     fcntl(config.listenerFd, F_SETFL, O_NONBLOCK);
     kernel.poller.add(config.listenerFd, () => this.acceptAll());
     this.acceptAll();
@@ -78,7 +83,8 @@ export class Sandbox {
   private acceptAll(): void {
     for (;;) {
       const fd = accept(this.config.listenerFd, SOCK_CLOEXEC | SOCK_NONBLOCK);
-      if (fd >= 0) this.connect(fd);
+      if (fd >= 0 && this.connections.size >= MAX_CONNECTIONS) close(fd);
+      else if (fd >= 0) this.connect(fd);
       else if (fd !== -EINTR) return;
     }
   }
@@ -129,9 +135,12 @@ export class Sandbox {
   }
 
   private create(p: Params<'create'>, fds: number[]): object | ControlError {
-    if (this.managed.has(p.cid)) {
+    const problem = this.managed.has(p.cid)
+      ? `container ${p.cid} exists already in this sandbox`
+      : validateConfig(p.spec);
+    if (problem !== null) {
       for (const fd of fds) close(fd);
-      return { message: `container ${p.cid} exists already in this sandbox` };
+      return { message: problem };
     }
     const [stdin = -1, stdout = -1, stderr = -1, ...goferFds] = fds;
     const container = buildContainer(this.kernel, this.config, p, goferFds);
@@ -177,7 +186,7 @@ export class Sandbox {
 
   private exec(p: Params<'exec'>, fds: number[], from: Connection): object | ControlError {
     const m = this.managed.get(p.cid);
-    const problem = this.execProblem(m, p.cid);
+    const problem = this.execProblem(m, p);
     if (m === undefined || problem !== null) {
       for (const fd of fds) close(fd);
       return problem ?? { message: MESSAGES.doesNotExist };
@@ -203,12 +212,15 @@ export class Sandbox {
     return { pid: g.pid };
   }
 
-  private execProblem(m: Managed | undefined, cid: string): ControlError | null {
+  private execProblem(m: Managed | undefined, p: Params<'exec'>): ControlError | null {
+    const { cid } = p;
     if (m === undefined) return { message: `container ${cid} ${MESSAGES.doesNotExist}` };
     if (m.container.state === 'stopped') return { message: MESSAGES.notRunning };
     if (m.container.state === 'paused') {
       return { message: `container ${cid} is paused: resume it first` };
     }
+    const invalid = validateProcess(p.process, 'process');
+    if (invalid !== null) return { message: invalid };
     return null;
   }
 
@@ -307,7 +319,7 @@ export class Sandbox {
 
   /** Sends what is still owed and closes every connection. */
   release(): void {
-    for (const c of [...this.connections]) c.close();
+    for (const c of [...this.connections]) c.finish();
   }
 }
 

@@ -38,7 +38,7 @@ export async function runJob(runtime: Runtime, root: string, job: Job): Promise<
 }
 
 export const ROOT = resolve(import.meta.dirname, '../..');
-export const RUNSC = join(ROOT, 'dist/runsc');
+export const RUNSC = process.env['RUNSC_TEST_BINARY'] ?? join(ROOT, 'dist/runsc');
 
 const ENVIRONMENT = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

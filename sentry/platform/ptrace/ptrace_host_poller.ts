@@ -10,6 +10,8 @@ import type { HostPoller } from '../platform.ts';
 /** struct epoll_event is packed: 32 bits of events, 64 of data (the descriptor, here). */
 const EVENT_WORDS = 3;
 const EVENTS_AT_ONCE = 128;
+/** However busy the descriptors are, the tasks have their turn. */
+const ROUNDS_AT_ONCE = 8;
 
 export class PtraceHostPoller implements HostPoller {
   readonly #epollFd: number;
@@ -36,7 +38,7 @@ export class PtraceHostPoller implements HostPoller {
 
   drain(): void {
     ptrace.doorbellAnswer();
-    for (;;) {
+    for (let round = 0; round < ROUNDS_AT_ONCE; round++) {
       const { address, u32 } = result;
       const count = syscall(SYS_epoll_wait, this.#epollFd, address, EVENTS_AT_ONCE, 0);
       if (count <= 0) return;

@@ -1,0 +1,76 @@
+/**
+ * The sealed binary, from outside: the OCI lifecycle with the real Sentry, bad input, processes
+ * killed at random, and guests that use up everything. After each check nothing may be left.
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { must } from '../../harness/command.ts';
+import { ROOT } from '../../harness/runtime.ts';
+import { Tally } from '../../harness/tally.ts';
+import { BAD_INPUT } from './bad_input.ts';
+import type { Check } from './check.ts';
+import { CONTROL } from './control_fuzz.ts';
+import { EXHAUSTION } from './exhaustion.ts';
+import { KILLS } from './kills.ts';
+import { LIFECYCLE } from './lifecycle.ts';
+import { MOUNTS } from './mounts.ts';
+import { PROCESS } from './process.ts';
+import { STDIO } from './stdio.ts';
+import { World } from './world.ts';
+
+const TREE = path.join(ROOT, 'build/oci/root');
+const PROGRAMS = 'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
+const CHECKS: readonly Check[] = [
+  ...LIFECYCLE,
+  ...PROCESS,
+  ...STDIO,
+  ...MOUNTS,
+  ...BAD_INPUT,
+  ...CONTROL,
+  ...EXHAUSTION,
+  ...KILLS,
+];
+
+/** busybox and the guest that uses things up. */
+async function makeTree(): Promise<void> {
+  for (const name of ['bin', 'proc', 'sys', 'dev', 'tmp', 'etc', 'data']) {
+    fs.mkdirSync(path.join(TREE, name), { recursive: true });
+  }
+  fs.copyFileSync('/bin/busybox', path.join(TREE, 'bin/busybox'));
+  for (const name of PROGRAMS.split(' ')) {
+    fs.rmSync(path.join(TREE, 'bin', name), { force: true });
+    fs.symlinkSync('busybox', path.join(TREE, 'bin', name));
+  }
+  fs.writeFileSync(path.join(TREE, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\nu:x:7:8::/home/u:/bin/sh\n');
+  fs.writeFileSync(path.join(TREE, 'bin/not-executable'), '#!/bin/sh\n', { mode: 0o644 });
+  fs.writeFileSync(path.join(TREE, 'bin/bad-elf'), '\x7fELF\x02\x01\x01garbage', { mode: 0o755 });
+  fs.writeFileSync(path.join(TREE, 'data/file'), 'from the host\n');
+  const hog = path.join(TREE, 'bin/hog');
+  await must(['gcc', '-O1', '-static', '-pthread', '-Wall', '-Werror', '-o', hog, path.join(import.meta.dirname, 'hog.c')]);
+}
+
+export async function runOci(runtimeName: string, filter: string): Promise<Tally> {
+  const tally = new Tally('oci', runtimeName === 'ours');
+  if (process.getuid?.() !== 0) {
+    tally.skip('all', 'needs root');
+    return tally;
+  }
+  await makeTree();
+  for (const { name, body } of CHECKS) {
+    if (!name.includes(filter)) continue;
+    const world = new World(TREE);
+    const started = performance.now();
+    try {
+      await body(world);
+      const left = await world.leftovers();
+      if (left.length > 0) throw new Error(`left behind: ${left.join('; ')}`);
+      tally.pass(name, `${Math.round(performance.now() - started)} ms`);
+    } catch (error) {
+      tally.fail(name, error instanceof Error ? error.message : String(error));
+      await world.leftovers();
+    } finally {
+      world.release();
+    }
+  }
+  return tally;
+}
