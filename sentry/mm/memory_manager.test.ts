@@ -206,6 +206,12 @@ describe('files', () => {
     file.bytes.set([104, 105, 0], 100);
     expect(mm.copyInString(ro + 100, 10)).toBe('hi');
     expect(mm.copyInString(ro + 200, 10)).toBe(-ENAMETOOLONG);
+    // Longer than a piece, and across a page.
+    file.bytes.fill(120, PAGE_SIZE - 700, PAGE_SIZE + 5);
+    file.bytes[PAGE_SIZE + 5] = 0;
+    expect(mm.copyInString(ro + PAGE_SIZE - 700, 4096)).toBe('x'.repeat(705));
+    expect(mm.copyInString(ro + PAGE_SIZE - 700, 705)).toBe(-ENAMETOOLONG);
+    expect(mm.copyInString(ro + PAGE_SIZE - 700, 706)).toBe('x'.repeat(705));
     expect(mm.writeU8(ro, 1)).toBe(-EFAULT);
   });
 

@@ -26,6 +26,9 @@ const IOV_MAX = 1024;
 /** Linux's MAX_RW_COUNT: one call moves no more. */
 export const MAX_RW_COUNT = 0x7ffff000;
 const TWO_32 = 2 ** 32;
+/** Strings in mapped host files are fetched in pieces of this size: most are short. */
+const STRING_PIECE = 256;
+const stringPiece = new Uint8Array(STRING_PIECE);
 
 export abstract class UserMemory implements UserMemoryAccess {
   readonly memory: MemoryFile;
@@ -168,14 +171,20 @@ export abstract class UserMemory implements UserMemoryAccess {
       const at = addr + got;
       const length = Math.min(PAGE_SIZE - offsetInPage(at), max - got);
       const from = this.readable(at, 1);
-      let piece: Uint8Array;
       if (from >= 0) {
-        piece = this.memory.bytes.subarray(from, from + length);
-      } else {
-        const n = this.accessible(at, length, false);
-        piece = new Uint8Array(n);
-        if (n === 0 || this.copyIn(at, piece) < 0) return -EFAULT;
+        // Most strings are short: a loop costs less than the views that a search would need.
+        const { bytes } = this.memory;
+        const stop = from + length;
+        let end = from;
+        while (end < stop && bytes[end] !== 0) end++;
+        text += decodeByteString(bytes, from, end);
+        if (end < stop) return text;
+        got += length;
+        continue;
       }
+      const n = this.accessible(at, Math.min(length, STRING_PIECE), false);
+      const piece = stringPiece.subarray(0, n);
+      if (n === 0 || this.copyIn(at, piece) < 0) return -EFAULT;
       const nul = piece.indexOf(0);
       if (nul >= 0) return text + decodeByteString(piece, 0, nul);
       text += decodeByteString(piece);
