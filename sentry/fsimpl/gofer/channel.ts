@@ -9,8 +9,8 @@
 import * as fs from '../../../native/fs.ts';
 import { currentCpu } from '../../../native/process.ts';
 import * as socket from '../../../native/socket.ts';
-import { EAGAIN, EINTR, EIO } from '../../../spec/linux/errno.ts';
-import { MSG_NOSIGNAL } from '../../../spec/linux/socket.ts';
+import { EAGAIN, EINTR, EIO, ENFILE } from '../../../spec/linux/errno.ts';
+import { MSG_CTRUNC, MSG_NOSIGNAL } from '../../../spec/linux/socket.ts';
 import { decodeFields, encodeMessage, messageName } from '../../../spec/p9/codec.ts';
 import { HEADER_SIZE, IOUNIT_FD_DONATED, MIN_MSIZE } from '../../../spec/p9/constants.ts';
 import { Decoder } from '../../../spec/p9/decoder.ts';
@@ -24,6 +24,8 @@ const MAX_TAG = 0xfffe;
 export const MAX_POSTED = 128;
 /** Descriptors a server may have sent ahead of the replies they belong to. */
 const MAX_DONATED = 64;
+/** In the place of a descriptor that came while we had no number left for it. */
+const NO_ROOM = -1;
 
 type AnyFields = Fields<MessageName>;
 
@@ -200,6 +202,7 @@ export class Channel {
       return;
     }
     this.donated.push(...got.fds);
+    if ((got.flags & MSG_CTRUNC) !== 0 && got.fds.length === 0) this.donated.push(NO_ROOM);
     this.end += got.length;
     if (got.length === 0 || this.donated.length > MAX_DONATED) this.die();
   }
@@ -216,7 +219,7 @@ export class Channel {
     const { ecode } = fields as { ecode: number };
     if (name === 'Rlerror') pending.result = ecode > 0 && ecode <= MAX_ERRNO ? -ecode : -EIO;
     else if (!this.takeDonation(pending, fields)) return false;
-    else pending.result = fields;
+    else pending.result ??= fields;
     if (pending.wanted) return true;
     this.pending.delete(tag);
     this.posted--;
@@ -229,7 +232,8 @@ export class Channel {
     if (!('iounit' in fields) || ((fields.iounit as number) & IOUNIT_FD_DONATED) === 0) return true;
     const fd = this.donated.shift();
     if (fd === undefined) return false;
-    pending.hostFd = fd;
+    if (fd === NO_ROOM) pending.result = -ENFILE;
+    else pending.hostFd = fd;
     return true;
   }
 
@@ -238,7 +242,7 @@ export class Channel {
     if (this.dead) return;
     this.dead = true;
     fs.close(this.fd);
-    for (const fd of this.donated) fs.close(fd);
+    for (const fd of this.donated) if (fd !== NO_ROOM) fs.close(fd);
     this.donated.length = 0;
     for (const p of this.pending.values()) {
       if (p.hostFd >= 0) fs.close(p.hostFd);

@@ -6,7 +6,7 @@
  * next opening: programs and libraries are opened again and again.
  */
 import * as fs from '../../../native/fs.ts';
-import { EACCES } from '../../../spec/linux/errno.ts';
+import { EACCES, ENFILE } from '../../../spec/linux/errno.ts';
 import { P9_RDWR, P9_WRONLY } from '../../../spec/p9/constants.ts';
 import type { Client, Opened } from './client.ts';
 
@@ -54,7 +54,9 @@ export class HostFiles {
   }
 
   private open(fid: number, write: boolean): Opened | number {
-    const opened = this.client.open(fid, write ? P9_RDWR : 0);
+    const flags = write ? P9_RDWR : 0;
+    let opened = this.client.open(fid, flags);
+    if (opened === -ENFILE && this.pool.clear()) opened = this.client.open(fid, flags);
     // A gofer without privileges may write what it cannot read.
     if (opened === -EACCES && write) return this.client.open(fid, P9_WRONLY);
     return opened;
@@ -109,7 +111,10 @@ export class IdlePool {
     this.idle.delete(files);
   }
 
-  clear(): void {
+  /** Closes them all; whether there were any. */
+  clear(): boolean {
+    const some = this.idle.size > 0;
     for (const files of this.idle) files.close();
+    return some;
   }
 }

@@ -13,8 +13,8 @@ async function hog(w: World, args: readonly string[], change: Change = () => {})
   return stdout;
 }
 
-const fewDescriptors: Change = (c) => {
-  c.process.rlimits = [{ type: 'RLIMIT_NOFILE', soft: 1048576, hard: 1048576 }];
+const manyDescriptors: Change = (c) => {
+  c.process.rlimits = [{ type: 'RLIMIT_NOFILE', soft: 20000, hard: 20000 }];
 };
 
 function descriptors(kind: string): Check {
@@ -23,11 +23,13 @@ function descriptors(kind: string): Check {
     body: async (w) => {
       const host = w.file('host');
       fs.mkdirSync(host);
+      // The host gives the Sentry fewer than the guest may have.
+      w.prefix = ['prlimit', '--nofile=300:300'];
       const stdout = await hog(w, [kind], (c) => {
-        fewDescriptors(c);
+        manyDescriptors(c);
         c.mounts.push({ destination: '/data/v', type: 'bind', source: host, options: ['rbind'] });
       });
-      check(new RegExp(`^${kind} (no error|EMFILE|ENFILE|ENOMEM) after some\nand then a file opens\n$`).test(stdout), stdout);
+      check(new RegExp(`^${kind} (EMFILE|ENFILE|ENOMEM) after some\nand then a file opens\n$`).test(stdout), stdout);
     },
   };
 }
@@ -35,6 +37,9 @@ function descriptors(kind: string): Check {
 async function forks(w: World): Promise<void> {
   const stdout = await hog(w, ['forks'], (c) => {
     c.process.rlimits = [{ type: 'RLIMIT_NPROC', soft: 200, hard: 200 }];
+    // Those who may administer are not bound by it.
+    c.process.capabilities = {};
+    c.process.user = { uid: 1000, gid: 1000 };
   });
   check(/^forks (EAGAIN|ENOMEM) after some\nand then fork works\n$/.test(stdout), stdout);
 }

@@ -57,12 +57,16 @@ async function oneKill(w: World, moment: Moment, random: Random, cgroup: string)
   });
   if (moment.before !== 'nothing') await w.ok('create', '--bundle', longer, 'a');
   if (moment.before === 'running') await w.ok('start', 'a');
-  const victim = random.pick(VICTIMS);
   const delay = random.below(LONGEST_MS);
   const started = w.start(moment.args(moment.name === 'run' ? bundle : longer), { timeoutMs: 20_000 });
   const cli = started.child.pid ?? 0;
   await sleep(delay);
-  const hit = w.processes().filter((p) => isVictim(p, victim, cli));
+  // Any kind that is there just now, however many processes of it.
+  const there = w.processes();
+  const kinds = VICTIMS.map((victim) => there.filter((p) => isVictim(p, victim, cli)));
+  const present = VICTIMS.filter((_, i) => kinds[i]?.length);
+  const victim = present.length > 0 ? random.pick(present) : 'cli';
+  const hit = kinds[VICTIMS.indexOf(victim)] ?? [];
   const target = hit.length > 0 ? random.pick(hit) : undefined;
   const what = `${moment.name}: ${victim} after ${delay} ms`;
   if (target !== undefined) trySignal(target.pid, 'SIGKILL');

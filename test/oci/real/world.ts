@@ -49,6 +49,8 @@ export class World {
   readonly rootfs: string;
   /** Global flags of every call. */
   flags: readonly string[] = [];
+  /** What runsc is run by. */
+  prefix: readonly string[] = [];
   private serial = 0;
   private readonly seen = new Map<number, HostProcess>();
 
@@ -76,7 +78,7 @@ export class World {
   }
 
   argv(...args: readonly string[]): string[] {
-    return [RUNSC, '--root', this.state, ...this.flags, ...args];
+    return [...this.prefix, RUNSC, '--root', this.state, ...this.flags, ...args];
   }
 
   /** Starts runsc with its output in files: a pipe would stay open as long as a container has it. */
