@@ -31,6 +31,13 @@ export interface CgroupRequest {
   readonly hierarchies: readonly Hierarchy[];
 }
 
+/** What createCgroup may make: to be remembered before it does, or a killed command would leak it. */
+export function plannedCgroups(request: CgroupRequest): string[] {
+  const below = cgroupPath(request.cgroupsPath, request.systemd);
+  if (below === '') return [];
+  return request.hierarchies.map((hierarchy) => cgroupDirectory(hierarchy, below));
+}
+
 /** Makes the cgroups with their limits. Nothing is left behind when it fails. */
 export function createCgroup(request: CgroupRequest): Cgroup {
   const below = cgroupPath(request.cgroupsPath, request.systemd);

@@ -7,7 +7,14 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import { MESSAGES } from '../../spec/control/protocol.ts';
 import type { Config } from '../../spec/oci/config.ts';
-import { type Cgroup, createCgroup, NO_CGROUP, removeCgroup } from '../cgroup/cgroup.ts';
+import {
+  type Cgroup,
+  type CgroupRequest,
+  createCgroup,
+  NO_CGROUP,
+  plannedCgroups,
+  removeCgroup,
+} from '../cgroup/cgroup.ts';
 import { findHierarchies } from '../cgroup/hierarchy.ts';
 import { memoryLimitBytes } from '../cgroup/resources.ts';
 import type { Context } from '../cli/context.ts';
@@ -59,9 +66,14 @@ export async function createContainer(
   };
   const hooksRan = { any: false };
   try {
-    const cgroup = containerCgroup(context, spec);
-    state = { ...state, cgroupPaths: cgroup.paths };
+    const request = cgroupRequest(context, spec);
+    if (request !== null) state = { ...state, cgroupPaths: plannedCgroups(request) };
     context.store.save(state);
+    const cgroup = request === null ? NO_CGROUP : makeCgroup(context, request);
+    if (cgroup.paths.length !== state.cgroupPaths.length) {
+      state = { ...state, cgroupPaths: cgroup.paths };
+      context.store.save(state);
+    }
     state = await bootContainer(context, options, state, mounts, cgroup, hooksRan);
     state = { ...state, status: 'created' };
     context.store.save(state);
@@ -79,16 +91,21 @@ export async function createContainer(
   }
 }
 
-function containerCgroup(context: Context, spec: Config): Cgroup {
+/** Null: the container gets no cgroup of its own. */
+function cgroupRequest(context: Context, spec: Config): CgroupRequest | null {
   const cgroupsPath = spec.linux?.cgroupsPath ?? '';
-  if (context.config.ignoreCgroups || cgroupsPath === '') return NO_CGROUP;
+  if (context.config.ignoreCgroups || cgroupsPath === '') return null;
+  return {
+    cgroupsPath,
+    systemd: context.config.systemdCgroup,
+    resources: spec.linux?.resources ?? {},
+    hierarchies: findHierarchies(),
+  };
+}
+
+function makeCgroup(context: Context, request: CgroupRequest): Cgroup {
   try {
-    return createCgroup({
-      cgroupsPath,
-      systemd: context.config.systemdCgroup,
-      resources: spec.linux?.resources ?? {},
-      hierarchies: findHierarchies(),
-    });
+    return createCgroup(request);
   } catch (thrown) {
     if (!context.config.rootless) throw thrown;
     context.log.warning(`no cgroup: ${thrown instanceof Error ? thrown.message : thrown}`);

@@ -103,20 +103,6 @@ static void threads(void) {
   say("threads", count - 1, error);
 }
 
-/* Mappings that cannot be merged: every second page has another protection. */
-static void mappings(void) {
-  long count = 0;
-  int error = 0;
-  for (; count < 200000; count++) {
-    int prot = count % 2 ? PROT_READ : PROT_READ | PROT_WRITE;
-    if (mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) {
-      error = errno;
-      break;
-    }
-  }
-  say("mappings", count, error);
-}
-
 /* One large mapping whose pages come from scattered places: touched backwards, page by page, after fork. */
 static void scattered(void) {
   long pages = 100000;
@@ -137,7 +123,7 @@ static void scattered(void) {
   printf("scattered: child %x, wrong pages %ld\n", status, wrong);
 }
 
-/* madvise makes holes: each is a mapping of its own to the host, perhaps. */
+/* Mappings that cannot be merged: every second page has another protection. */
 static void holes(void) {
   long pages = 160000;
   char *area = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -170,7 +156,6 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "segv")) *(volatile int *)8 = 1;
   else if (!strcmp(what, "forks")) forks();
   else if (!strcmp(what, "threads")) threads();
-  else if (!strcmp(what, "mappings")) mappings();
   else if (!strcmp(what, "scattered")) scattered();
   else if (!strcmp(what, "holes")) holes();
   else if (!strcmp(what, "memory")) memory(argc > 2 ? argv[2] : "256");
