@@ -10,7 +10,14 @@ const SLEEP = ['/bin/sleep', '1000'];
 async function badConfigurations(w: World): Promise<void> {
   const empty = w.file('empty');
   fs.mkdirSync(empty);
-  await w.fails(128, /config.json does not exist: runsc spec makes one/, 'run', '--bundle', empty, 'a');
+  await w.fails(
+    128,
+    /config.json does not exist: runsc spec makes one/,
+    'run',
+    '--bundle',
+    empty,
+    'a',
+  );
   await w.fails(128, /--bundle: .*\/nowhere does not exist/, 'run', '--bundle', '/nowhere', 'a');
   for (const [text, message] of [
     ['', /config.json is not JSON/],
@@ -19,32 +26,87 @@ async function badConfigurations(w: World): Promise<void> {
     ['null', /config.json/],
     ['{}', /config.json: .*(ociVersion|process|root)/],
     ['x'.repeat(5 * 2 ** 20), /longer than/],
-    ['{"ociVersion": "1.0.2", "process": {"args": "sh", "cwd": "/"}, "root": {"path": "/"}}', /process\.args/],
+    [
+      '{"ociVersion": "1.0.2", "process": {"args": "sh", "cwd": "/"}, "root": {"path": "/"}}',
+      /process\.args/,
+    ],
   ] as const) {
     fs.writeFileSync(path.join(empty, 'config.json'), text);
     await w.fails(128, message, 'run', '--bundle', empty, 'a');
   }
   const changes: readonly (readonly [RegExp, Change])[] = [
-    [/root.path: the root file system .*\/nowhere does not exist/, (c) => { c.root.path = '/nowhere'; }],
-    [/root.path: .* is not a directory/, (c) => { c.root.path = '/etc/passwd'; }],
-    [/mounts\[6\].source: the mount source \/nowhere does not exist/, (c) => {
-      c.mounts.push({ destination: '/x', type: 'bind', source: '/nowhere' });
-    }],
-    [/mounts\[6\].type: unknown type vaxfs/, (c) => {
-      c.mounts.push({ destination: '/x', type: 'vaxfs', source: 'x' });
-    }],
-    [/mounts\[6\].options/, (c) => {
-      c.mounts.push({ destination: '/x', type: 'tmpfs', source: 'x', options: ['size=vast'] });
-    }],
-    [/mounts\[6\].destination/, (c) => {
-      c.mounts.push({ destination: '/etc/passwd/x', type: 'tmpfs', source: 'x' });
-    }],
-    [/process.args/, (c) => { c.process.args = []; }],
-    [/process.cwd/, (c) => { c.process.cwd = 'relative'; }],
-    [/process.user/, (c) => { c.process.user = { uid: -1, gid: 0 }; }],
-    [/process\.(rlimits|capabilities)/, (c) => { c.process.rlimits = [{ type: 'RLIMIT_VAX', soft: 1, hard: 1 }]; }],
-    [/CAP_VAX/, (c) => { c.process.capabilities = { effective: ['CAP_VAX'] }; }],
-    [/linux.namespaces/, (c) => { c.linux.namespaces = [{ type: 'network', path: '/nowhere/net' }]; }],
+    [
+      /root.path: the root file system .*\/nowhere does not exist/,
+      (c) => {
+        c.root.path = '/nowhere';
+      },
+    ],
+    [
+      /root.path: .* is not a directory/,
+      (c) => {
+        c.root.path = '/etc/passwd';
+      },
+    ],
+    [
+      /mounts\[6\].source: the mount source \/nowhere does not exist/,
+      (c) => {
+        c.mounts.push({ destination: '/x', type: 'bind', source: '/nowhere' });
+      },
+    ],
+    [
+      /mounts\[6\].type: unknown type vaxfs/,
+      (c) => {
+        c.mounts.push({ destination: '/x', type: 'vaxfs', source: 'x' });
+      },
+    ],
+    [
+      /mounts\[6\].options/,
+      (c) => {
+        c.mounts.push({ destination: '/x', type: 'tmpfs', source: 'x', options: ['size=vast'] });
+      },
+    ],
+    [
+      /mounts\[6\].destination/,
+      (c) => {
+        c.mounts.push({ destination: '/etc/passwd/x', type: 'tmpfs', source: 'x' });
+      },
+    ],
+    [
+      /process.args/,
+      (c) => {
+        c.process.args = [];
+      },
+    ],
+    [
+      /process.cwd/,
+      (c) => {
+        c.process.cwd = 'relative';
+      },
+    ],
+    [
+      /process.user/,
+      (c) => {
+        c.process.user = { uid: -1, gid: 0 };
+      },
+    ],
+    [
+      /process\.(rlimits|capabilities)/,
+      (c) => {
+        c.process.rlimits = [{ type: 'RLIMIT_VAX', soft: 1, hard: 1 }];
+      },
+    ],
+    [
+      /CAP_VAX/,
+      (c) => {
+        c.process.capabilities = { effective: ['CAP_VAX'] };
+      },
+    ],
+    [
+      /linux.namespaces/,
+      (c) => {
+        c.linux.namespaces = [{ type: 'network', path: '/nowhere/net' }];
+      },
+    ],
   ];
   for (const [message, change] of changes) {
     await w.fails(128, message, 'run', '--bundle', w.bundle(SLEEP, change), 'a');
@@ -59,7 +121,14 @@ async function badCommandLines(w: World): Promise<void> {
   await w.fails(128, /unknown flag --frob for runsc run: known are --bundle/, 'run', '--frob', 'a');
   await w.fails(128, /missing argument: id/, 'run');
   for (const id of ['a/b', '..', '', '.', 'a b', 'x'.repeat(256)]) {
-    await w.fails(128, /invalid container id .* \(no slash\)/, 'run', '--bundle', w.bundle(SLEEP), id);
+    await w.fails(
+      128,
+      /invalid container id .* \(no slash\)/,
+      'run',
+      '--bundle',
+      w.bundle(SLEEP),
+      id,
+    );
     await w.fails(128, /invalid container id/, 'delete', '--force', id);
   }
   await w.fails(128, /container "nobody" does not exist/, 'start', 'nobody');
@@ -67,13 +136,29 @@ async function badCommandLines(w: World): Promise<void> {
   await w.fails(128, /container "nobody" does not exist/, 'exec', 'nobody', 'true');
   await w.fails(128, /--debug-log: cannot open/, '--debug-log=/proc/nowhere/x', 'list');
   const pidFile = w.bundle(SLEEP);
-  await w.fails(128, /--pid-file: cannot write \/nowhere\/pid/, 'create', '--bundle', pidFile, '--pid-file', '/nowhere/pid', 'a');
+  await w.fails(
+    128,
+    /--pid-file: cannot write \/nowhere\/pid/,
+    'create',
+    '--bundle',
+    pidFile,
+    '--pid-file',
+    '/nowhere/pid',
+    'a',
+  );
 }
 
 async function idInUse(w: World): Promise<void> {
   await w.running('a', SLEEP);
   const { pid } = w.stateOf('a').sentry;
-  await w.fails(128, /id "a" exists already: choose another id or delete it first/, 'run', '--bundle', w.bundle(SLEEP), 'a');
+  await w.fails(
+    128,
+    /id "a" exists already: choose another id or delete it first/,
+    'run',
+    '--bundle',
+    w.bundle(SLEEP),
+    'a',
+  );
   same([await w.status('a'), w.stateOf('a').sentry.pid], ['running', pid]);
 }
 
@@ -84,7 +169,11 @@ async function staleState(w: World): Promise<void> {
   const state = JSON.parse(fs.readFileSync(file, 'utf8'));
   await w.ok('delete', '--force', 'a');
   const own = { pid: process.pid, startTime: 1 };
-  for (const [sentry, gofer] of [[state.sentry, state.gofer], [own, own], [null, null]]) {
+  for (const [sentry, gofer] of [
+    [state.sentry, state.gofer],
+    [own, own],
+    [null, null],
+  ]) {
     fs.mkdirSync(path.dirname(file));
     fs.writeFileSync(file, JSON.stringify({ ...state, sentry, gofer }));
     fs.writeFileSync(path.join(w.state, 'a/control.sock'), 'no socket');
@@ -94,10 +183,25 @@ async function staleState(w: World): Promise<void> {
     await w.ok('list');
     await w.ok('delete', 'a');
   }
-  for (const text of ['', '{}', '[]', 'null', '{"id":1}', JSON.stringify({ ...state, sentry: 7 }), JSON.stringify({ ...state, spec: null }), JSON.stringify({ ...state, cgroupPaths: [5] }), JSON.stringify({ ...state, id: '../x' })]) {
+  for (const text of [
+    '',
+    '{}',
+    '[]',
+    'null',
+    '{"id":1}',
+    JSON.stringify({ ...state, sentry: 7 }),
+    JSON.stringify({ ...state, spec: null }),
+    JSON.stringify({ ...state, cgroupPaths: [5] }),
+    JSON.stringify({ ...state, id: '../x' }),
+  ]) {
     fs.mkdirSync(path.dirname(file));
     fs.writeFileSync(file, text);
-    await w.fails(128, /half-made or its state.json is damaged: run: runsc delete --force a/, 'state', 'a');
+    await w.fails(
+      128,
+      /half-made or its state.json is damaged: run: runsc delete --force a/,
+      'state',
+      'a',
+    );
     await w.ok('list');
     await w.ok('delete', '--force', 'a');
   }
@@ -108,7 +212,16 @@ async function unwritableRoot(w: World): Promise<void> {
   const list = w.argv('--root', '/proc/nowhere', 'run', '--bundle', bundle, 'a').slice(3);
   await w.fails(128, /--root: cannot make \/proc\/nowhere/, ...list);
   fs.writeFileSync(w.file('plain'), '');
-  await w.fails(128, /--root: cannot make .*plain/, '--root', w.file('plain'), 'run', '--bundle', bundle, 'a');
+  await w.fails(
+    128,
+    /--root: cannot make .*plain/,
+    '--root',
+    w.file('plain'),
+    'run',
+    '--bundle',
+    bundle,
+    'a',
+  );
   same((await w.runsc(['--root', '/proc/nowhere', 'list'])).status, 0);
 }
 
@@ -122,7 +235,10 @@ async function fullDisk(w: World): Promise<void> {
       fs.writeFileSync(path.join(w.state, '.fill'), Buffer.alloc(size));
       const ended = await w.runsc(['run', '--bundle', w.bundle(['/bin/true']), 'a']);
       if (ended.status !== 0) {
-        check(/^runsc: --root: cannot .*ENOSPC.*\n$/.test(ended.stderr), `${ended.status} ${ended.stderr}`);
+        check(
+          /^runsc: --root: cannot .*ENOSPC.*\n$/.test(ended.stderr),
+          `${ended.status} ${ended.stderr}`,
+        );
       }
       same(fs.readdirSync(w.state), ['.fill']);
       fs.rmSync(path.join(w.state, '.fill'));
@@ -137,7 +253,10 @@ async function fullDisk(w: World): Promise<void> {
     for (let free = 0; free < 5; free++) {
       const ended = await w.runsc(['run', '--bundle', w.bundle(['/bin/true']), 'a']);
       if (ended.status !== 0) {
-        check(/^runsc: .*(ENOSPC|errno 28).*\n$/.test(ended.stderr), `${ended.status} ${ended.stderr}`);
+        check(
+          /^runsc: .*(ENOSPC|errno 28).*\n$/.test(ended.stderr),
+          `${ended.status} ${ended.stderr}`,
+        );
       }
       check(!fs.existsSync(path.join(w.state, 'a')), `left with ${free} free inodes`);
       fs.rmSync(path.join(w.state, `.inode${free}`), { force: true });
@@ -157,7 +276,13 @@ async function killedSentry(w: World): Promise<void> {
   await w.running('b', SLEEP);
   process.kill(w.stateOf('b').sentry.pid, 'SIGKILL');
   await until('stopped', async () => (await w.status('b')) === 'stopped');
-  await w.fails(128, /container "b": container not running|cannot exec in container "b": container not running/, 'exec', 'b', 'true');
+  await w.fails(
+    128,
+    /container "b": container not running|cannot exec in container "b": container not running/,
+    'exec',
+    'b',
+    'true',
+  );
   await w.fails(128, /container not running/, 'wait', 'b');
   await w.ok('delete', 'b');
 }
@@ -165,15 +290,25 @@ async function killedSentry(w: World): Promise<void> {
 async function killedGofer(w: World): Promise<void> {
   const log = w.file('debug');
   w.flags = ['--debug', `--debug-log=${log}`, '--file-access=shared'];
-  const script = 'while [ ! -e /tmp/go ]; do sleep 0.02; done; cat /data/file; cat /data/not-yet; echo alive; sleep 1000';
+  const script =
+    'while [ ! -e /tmp/go ]; do sleep 0.02; done; cat /data/file; cat /data/not-yet; echo alive; sleep 1000';
   await w.ok('create', '--bundle', w.bundle(['/bin/sh', '-c', `(${script}) > /tmp/out 2>&1`]), 'a');
   await w.ok('start', 'a');
   process.kill(w.stateOf('a').gofer.pid, 'SIGKILL');
   w.flags = [];
   const touched = await w.runsc(['exec', 'a', '/bin/touch', '/tmp/go']);
   // Its own program may be read through the gofer: then this says so.
-  if (touched.status !== 0) check(/gofer|input\/output error|I\/O error/i.test(touched.stderr), touched.stderr);
-  await until('the sandbox says so', () => /gofer/i.test(fs.readFileSync(log, 'utf8').split('\n').filter((l) => /gone|ended|died|lost/.test(l)).join()));
+  if (touched.status !== 0)
+    check(/gofer|input\/output error|I\/O error/i.test(touched.stderr), touched.stderr);
+  await until('the sandbox says so', () =>
+    /gofer/i.test(
+      fs
+        .readFileSync(log, 'utf8')
+        .split('\n')
+        .filter((l) => /gone|ended|died|lost/.test(l))
+        .join(),
+    ),
+  );
   const state = JSON.parse(await w.ok('state', 'a'));
   check(['running', 'stopped'].includes(state.status), state.status);
   await w.ok('delete', '--force', 'a');
@@ -184,7 +319,8 @@ async function killedGoferInUse(w: World): Promise<void> {
   const host = w.file('host');
   fs.mkdirSync(host);
   fs.writeFileSync(path.join(host, 'f'), 'f\n');
-  const script = 'while [ -e /data/v/f ]; do :; done; ls /data/v/; touch /data/v/x; echo "it was $?"; exit 9';
+  const script =
+    'while [ -e /data/v/f ]; do :; done; ls /data/v/; touch /data/v/x; echo "it was $?"; exit 9';
   const bundle = w.bundle(['/bin/busybox', 'sh', '-c', script], (c) => {
     c.mounts.push({ destination: '/data/v', type: 'bind', source: host, options: ['rbind'] });
   });
@@ -192,7 +328,10 @@ async function killedGoferInUse(w: World): Promise<void> {
   await until('running', async () => (await w.runsc(['state', 'a'])).stdout.includes('running'));
   process.kill(w.stateOf('a').gofer.pid, 'SIGKILL');
   const ended = await running.ended;
-  check(ended.status === 9 || /Input\/output error|I\/O error/.test(ended.stderr), `${ended.status} ${ended.stdout}${ended.stderr}`);
+  check(
+    ended.status === 9 || /Input\/output error|I\/O error/.test(ended.stderr),
+    `${ended.status} ${ended.stdout}${ended.stderr}`,
+  );
 }
 
 /** A killed stub is a process of the guest that dies by SIGKILL; the others live on. */
@@ -203,7 +342,10 @@ async function killedStub(w: World): Promise<void> {
   const youngest = stubs.sort((x, y) => x.pid - y.pid).at(-1);
   check(youngest !== undefined, 'no stub found');
   process.kill(youngest.pid, 'SIGKILL');
-  await until('the shell sees it', async () => (await w.runsc(['exec', 'a', 'cat', '/tmp/status'])).stdout === '137\n');
+  await until(
+    'the shell sees it',
+    async () => (await w.runsc(['exec', 'a', 'cat', '/tmp/status'])).stdout === '137\n',
+  );
   same(await w.status('a'), 'running');
   for (const stub of w.processes().filter((p) => p.name === STUB)) {
     process.kill(stub.pid, 'SIGKILL');

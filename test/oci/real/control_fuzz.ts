@@ -18,9 +18,36 @@ function frame(text: string): Buffer {
   return Buffer.concat([header, body]);
 }
 
-const VALUES = [0, 1, -1, 2 ** 31, 2 ** 53, 1.5, '', 'a', 'x', '../..', null, true, false, [], [0], [1e9], {}, { args: [] }, { args: ['/bin/true'], cwd: '/' }, 'a'.repeat(5000), { process: {} }];
+const VALUES = [
+  0,
+  1,
+  -1,
+  2 ** 31,
+  2 ** 53,
+  1.5,
+  '',
+  'a',
+  'x',
+  '../..',
+  null,
+  true,
+  false,
+  [],
+  [0],
+  [1e9],
+  {},
+  { args: [] },
+  { args: ['/bin/true'], cwd: '/' },
+  'a'.repeat(5000),
+  { process: {} },
+];
 // Those that end the container by right are left out.
-const METHOD_NAMES = [...Object.keys(METHODS).filter((m) => m !== 'destroy'), 'nothing', '__proto__', 'toString'];
+const METHOD_NAMES = [
+  ...Object.keys(METHODS).filter((m) => m !== 'destroy'),
+  'nothing',
+  '__proto__',
+  'toString',
+];
 
 function randomRequest(random: Random): string {
   const method = random.pick(METHOD_NAMES);
@@ -34,7 +61,11 @@ function randomRequest(random: Random): string {
   }
   if (random.below(8) === 0) params['more'] = random.pick(VALUES);
   const id = random.below(10) > 0 ? random.below(1000) : random.pick(VALUES);
-  return JSON.stringify({ id, method, params: random.below(20) > 0 ? params : random.pick(VALUES) });
+  return JSON.stringify({
+    id,
+    method,
+    params: random.below(20) > 0 ? params : random.pick(VALUES),
+  });
 }
 
 function randomBytes(random: Random): Buffer {
@@ -51,7 +82,19 @@ function randomBytes(random: Random): Buffer {
       return whole.subarray(0, random.below(whole.length + 1));
     }
     case 3:
-      return frame(random.pick(['', '{}', '[]', 'null', '1', '"x"', '['.repeat(100_000), '{"id":1e999}', '{"id":1,"method":"state","params":{"cid":"a"}'.repeat(3)]));
+      return frame(
+        random.pick([
+          '',
+          '{}',
+          '[]',
+          'null',
+          '1',
+          '"x"',
+          '['.repeat(100_000),
+          '{"id":1e999}',
+          '{"id":1,"method":"state","params":{"cid":"a"}'.repeat(3),
+        ]),
+      );
     case 4: {
       const huge = Buffer.alloc(4 + random.below(70_000), '{');
       huge.writeUInt32LE(random.pick([0xffffffff, 0x7fffffff, 4 * 2 ** 20, 4 * 2 ** 20 + 1]));
@@ -86,10 +129,15 @@ async function garbage(w: World): Promise<void> {
   let round = 0;
   while (Date.now() < end) {
     const batch = Array.from({ length: 8 }, () =>
-      throwAt(socket, Array.from({ length: 1 + random.below(4) }, () => randomBytes(random)), 20),
+      throwAt(
+        socket,
+        Array.from({ length: 1 + random.below(4) }, () => randomBytes(random)),
+        20,
+      ),
     );
     await Promise.all(batch);
-    if (++round % 20 === 0) same([round, await w.status('a').catch(String)], [round, await eventually(w)]);
+    if (++round % 20 === 0)
+      same([round, await w.status('a').catch(String)], [round, await eventually(w)]);
   }
   await w.runsc(['resume', 'a']);
   same(await w.status('a'), 'running');
@@ -115,7 +163,9 @@ for i in range(int(sys.argv[2])):
 `;
   const socket = path.join(w.state, 'a/control.sock');
   const before = await w.ok('exec', 'a', '/bin/echo', 'well');
-  const ended = await run(['python3', '-c', script, socket, String(CONNECTIONS)], { timeoutMs: 60_000 });
+  const ended = await run(['python3', '-c', script, socket, String(CONNECTIONS)], {
+    timeoutMs: 60_000,
+  });
   same([ended.status, ended.stderr], [0, '']);
   same(await w.ok('exec', 'a', '/bin/echo', 'well'), before);
   same(await w.status('a'), 'running');
@@ -136,7 +186,12 @@ except OSError as e: print(e)
 print(len(held), flush=True)
 sys.stdin.read()
 `;
-  const holder = run(['sh', '-c', `sleep 4 | python3 -c '${script}' "$0"`, path.join(w.state, 'a/control.sock')]);
+  const holder = run([
+    'sh',
+    '-c',
+    `sleep 4 | python3 -c '${script}' "$0"`,
+    path.join(w.state, 'a/control.sock'),
+  ]);
   await sleep(2500);
   same(await w.status('a'), 'running');
   same(await w.ok('exec', 'a', '/bin/echo', 'well'), 'well\n');

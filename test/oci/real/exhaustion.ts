@@ -29,7 +29,12 @@ function descriptors(kind: string): Check {
         manyDescriptors(c);
         c.mounts.push({ destination: '/data/v', type: 'bind', source: host, options: ['rbind'] });
       });
-      check(new RegExp(`^${kind} (EMFILE|ENFILE|ENOMEM) after some\nand then a file opens\n$`).test(stdout), stdout);
+      check(
+        new RegExp(`^${kind} (EMFILE|ENFILE|ENOMEM) after some\nand then a file opens\n$`).test(
+          stdout,
+        ),
+        stdout,
+      );
     },
   };
 }

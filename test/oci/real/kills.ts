@@ -7,7 +7,16 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { Check } from './check.ts';
 import { EFFORT, Random, SEED } from './random.ts';
-import { check, type HostProcess, STUB, same, sleep, trySignal, until, type World } from './world.ts';
+import {
+  check,
+  type HostProcess,
+  STUB,
+  same,
+  sleep,
+  trySignal,
+  until,
+  type World,
+} from './world.ts';
 
 const KILLS_EACH = 12 * EFFORT;
 /** Our commands are over by then: later moments hit nothing. */
@@ -58,7 +67,9 @@ async function oneKill(w: World, moment: Moment, random: Random, cgroup: string)
   if (moment.before !== 'nothing') await w.ok('create', '--bundle', longer, 'a');
   if (moment.before === 'running') await w.ok('start', 'a');
   const delay = random.below(LONGEST_MS);
-  const started = w.start(moment.args(moment.name === 'run' ? bundle : longer), { timeoutMs: 20_000 });
+  const started = w.start(moment.args(moment.name === 'run' ? bundle : longer), {
+    timeoutMs: 20_000,
+  });
   const cli = started.child.pid ?? 0;
   await sleep(delay);
   // Any kind that is there just now, however many processes of it.
@@ -71,8 +82,14 @@ async function oneKill(w: World, moment: Moment, random: Random, cgroup: string)
   const what = `${moment.name}: ${victim} after ${delay} ms`;
   if (target !== undefined) trySignal(target.pid, 'SIGKILL');
   const ended = await started.ended;
-  check(ended.status !== 137 || victim === 'cli' || moment.name !== 'create', `${what}: the command hung`);
-  check(ended.stderr === '' || oneLine(ended.stderr) || moment.name === 'run', `${what}: ${ended.stderr}`);
+  check(
+    ended.status !== 137 || victim === 'cli' || moment.name !== 'create',
+    `${what}: the command hung`,
+  );
+  check(
+    ended.stderr === '' || oneLine(ended.stderr) || moment.name === 'run',
+    `${what}: ${ended.stderr}`,
+  );
   check(!/internal error/.test(ended.stderr), `${what}: ${ended.stderr}`);
   await afterwards(w, what, cgroup);
   return target === undefined ? '' : what;
@@ -87,11 +104,18 @@ async function afterwards(w: World, what: string, cgroup: string): Promise<void>
   answers.push(sleep(100).then(() => w.runsc(['kill', 'a', 'KILL'])));
   for (const ended of await Promise.all(answers)) {
     const good = ended.status === 0 || oneLine(ended.stderr) || ended.status === 137;
-    check(good && !/internal error/.test(ended.stderr), `${what}: then: ${ended.status} ${ended.stderr}`);
+    check(
+      good && !/internal error/.test(ended.stderr),
+      `${what}: then: ${ended.status} ${ended.stderr}`,
+    );
   }
   const deleted = await w.runsc(['delete', '--force', 'a']);
   same([what, deleted.status, deleted.stderr], [what, 0, '']);
-  await until(`${what}: all processes gone: ${w.processes().map((p) => `${p.name} ${p.pid}`)}`, () => w.processes().length === 0, 5000);
+  await until(
+    `${what}: all processes gone: ${w.processes().map((p) => `${p.name} ${p.pid}`)}`,
+    () => w.processes().length === 0,
+    5000,
+  );
   same([what, fs.readdirSync(w.state)], [what, []]);
   same([what, cgroupsNamed(cgroup)], [what, []]);
   same([what, fs.readdirSync(w.temporary)], [what, []]);
@@ -103,8 +127,12 @@ function kills(moment: Moment, index: number): Check {
     body: async (w) => {
       const random = new Random(SEED + index);
       const hits: string[] = [];
-      for (let i = 0; i < KILLS_EACH; i++) hits.push(await oneKill(w, moment, random, `runsc-kill-${process.pid}`));
-      if (process.env['VERBOSE']) console.log(`     ${hits.filter((h) => h !== '').length} of ${hits.length} hit: ${hits.join('; ')}`);
+      for (let i = 0; i < KILLS_EACH; i++)
+        hits.push(await oneKill(w, moment, random, `runsc-kill-${process.pid}`));
+      if (process.env['VERBOSE'])
+        console.log(
+          `     ${hits.filter((h) => h !== '').length} of ${hits.length} hit: ${hits.join('; ')}`,
+        );
     },
   };
 }

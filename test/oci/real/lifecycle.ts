@@ -6,7 +6,14 @@ import type { Check } from './check.ts';
 import { check, same, sleep, trySignal, until, type World } from './world.ts';
 
 const SLEEP = ['/bin/sleep', '1000'];
-const HOOKS = ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'];
+const HOOKS = [
+  'prestart',
+  'createRuntime',
+  'createContainer',
+  'startContainer',
+  'poststart',
+  'poststop',
+];
 
 async function lifecycle(w: World): Promise<void> {
   const pidFile = w.file('pid');
@@ -75,8 +82,14 @@ async function exec(w: World): Promise<void> {
   same((await w.runsc(['exec', 'a', '/bin/sh', '-c', 'exit 3'])).status, 3);
   same((await w.runsc(['exec', 'a', '/bin/sh', '-c', 'kill -9 $$'])).status, 137);
   same((await w.runsc(['exec', 'a', 'cat'], { input: 'abc' })).stdout, 'abc');
-  same(await w.ok('exec', '--cwd', '/tmp', '--env', 'A=b c', 'a', 'sh', '-c', 'pwd; echo $A'), '/tmp\nb c\n');
-  same(await w.ok('exec', '--user', '7:8', 'a', 'sh', '-c', 'id -u; id -g; echo $HOME'), '7\n8\n/root\n');
+  same(
+    await w.ok('exec', '--cwd', '/tmp', '--env', 'A=b c', 'a', 'sh', '-c', 'pwd; echo $A'),
+    '/tmp\nb c\n',
+  );
+  same(
+    await w.ok('exec', '--user', '7:8', 'a', 'sh', '-c', 'id -u; id -g; echo $HOME'),
+    '7\n8\n/root\n',
+  );
   await w.fails(127, /executable file not found in \$PATH/, 'exec', 'a', 'nothing');
   await w.fails(127, /no such file or directory/, 'exec', 'a', '/bin/nothing');
   await w.fails(126, /permission denied/, 'exec', 'a', '/bin/not-executable');
@@ -100,8 +113,18 @@ time.sleep(0.3)
 os.kill(pid, signal.SIGTERM)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
-  const argv = w.argv('exec', '--process', processFile, '--detach', '--pid-file', w.file('pid'), 'a');
-  const reaped = await run(['python3', '-c', script, ...argv], { env: { PATH: process.env['PATH'] ?? '' } });
+  const argv = w.argv(
+    'exec',
+    '--process',
+    processFile,
+    '--detach',
+    '--pid-file',
+    w.file('pid'),
+    'a',
+  );
+  const reaped = await run(['python3', '-c', script, ...argv], {
+    env: { PATH: process.env['PATH'] ?? '' },
+  });
   same([reaped.stdout, reaped.stderr], ['9\n', '']);
 }
 
@@ -114,15 +137,29 @@ async function waiterKilled(w: World): Promise<void> {
 }
 
 async function kill(w: World): Promise<void> {
-  const counting = ['/bin/sh', '-c', 'trap "exit 10" USR1; trap "exit 12" USR2; while :; do sleep 0.02; done'];
-  for (const [written, status] of [['SIGUSR1', 10], ['usr2', 12], ['12', 12], ['KILL', 137], ['9', 137]] as const) {
+  const counting = [
+    '/bin/sh',
+    '-c',
+    'trap "exit 10" USR1; trap "exit 12" USR2; while :; do sleep 0.02; done',
+  ];
+  for (const [written, status] of [
+    ['SIGUSR1', 10],
+    ['usr2', 12],
+    ['12', 12],
+    ['KILL', 137],
+    ['9', 137],
+  ] as const) {
     const running = w.start(['run', '--bundle', w.bundle(counting), 'a']);
     await until('running', async () => (await w.runsc(['state', 'a'])).stdout.includes('running'));
     await sleep(150);
     await w.ok('kill', 'a', written);
     same((await running.ended).status, status);
   }
-  await w.running('all', ['/bin/sh', '-c', 'sleep 100 & sleep 100 & trap "" TERM; while :; do sleep 0.1; done']);
+  await w.running('all', [
+    '/bin/sh',
+    '-c',
+    'sleep 100 & sleep 100 & trap "" TERM; while :; do sleep 0.1; done',
+  ]);
   await sleep(200);
   await w.ok('kill', '--all', 'all', 'KILL');
   await until('all stopped', async () => (await w.status('all')) === 'stopped');
@@ -146,7 +183,17 @@ async function deleteForce(w: World): Promise<void> {
   fs.writeFileSync(path.join(w.state, 'damaged/state.json'), '{"id": "dam');
   await w.fails(128, /damaged: run: runsc delete --force damaged/, 'start', 'damaged');
   await w.ok('list');
-  await w.ok('delete', '--force', 'created', 'running', 'paused', 'stopped', 'halfmade', 'damaged', 'never');
+  await w.ok(
+    'delete',
+    '--force',
+    'created',
+    'running',
+    'paused',
+    'stopped',
+    'halfmade',
+    'damaged',
+    'never',
+  );
   same(fs.readdirSync(w.state), []);
 }
 
@@ -181,13 +228,26 @@ async function failingHooks(w: World): Promise<void> {
     const isWarning = point.startsWith('post');
     same([point, status], [point, isWarning ? 0 : 128]);
     if (isWarning) await w.ok('delete', '--force', 'a');
-    else check(new RegExp(`^(broken\n)?runsc: config.json: hooks.${point}\\[0\\]: /bin/sh: exit status 5.*\n$`).test(stderr), stderr);
+    else
+      check(
+        new RegExp(
+          `^(broken\n)?runsc: config.json: hooks.${point}\\[0\\]: /bin/sh: exit status 5.*\n$`,
+        ).test(stderr),
+        stderr,
+      );
     await w.fails(128, /does not exist/, 'state', 'a');
   }
   const missing = w.bundle(SLEEP, (c) => {
     c.hooks = { prestart: [{ path: '/nowhere/hook' }] };
   });
-  await w.fails(128, /hooks.prestart\[0\]: \/nowhere\/hook: .*ENOENT/, 'create', '--bundle', missing, 'a');
+  await w.fails(
+    128,
+    /hooks.prestart\[0\]: \/nowhere\/hook: .*ENOENT/,
+    'create',
+    '--bundle',
+    missing,
+    'a',
+  );
 }
 
 /** Takes the terminal that runsc sends to --console-socket; its bytes go to a file. */
@@ -209,13 +269,25 @@ async function consoleSocket(w: World): Promise<void> {
   const socket = w.file('console.sock');
   const receiver = run(['python3', '-c', CONSOLE_SCRIPT, socket]);
   await until('the console socket', () => fs.existsSync(socket));
-  const bundle = w.bundle(['/bin/sh', '-c', 'test -t 0 && read x; echo got $x; echo done; sleep 1'], (c) => {
-    c.process.terminal = true;
-  });
+  const bundle = w.bundle(
+    ['/bin/sh', '-c', 'test -t 0 && read x; echo got $x; echo done; sleep 1'],
+    (c) => {
+      c.process.terminal = true;
+    },
+  );
   await w.ok('run', '--detach', '--bundle', bundle, '--console-socket', socket, 'a');
   check(/got typed\r\ndone/.test((await receiver).stdout), (await receiver).stdout);
   const missing = w.file('nobody.sock');
-  await w.fails(128, /--console-socket: .*nobody.sock/, 'create', '--bundle', bundle, '--console-socket', missing, 'b');
+  await w.fails(
+    128,
+    /--console-socket: .*nobody.sock/,
+    'create',
+    '--bundle',
+    bundle,
+    '--console-socket',
+    missing,
+    'b',
+  );
 }
 
 async function twoAtOnce(w: World): Promise<void> {
@@ -233,12 +305,18 @@ async function twoAtOnce(w: World): Promise<void> {
   );
   same(clash.filter((ended) => ended.status === 0).length, 1);
   for (const ended of clash) {
-    if (ended.status !== 0) check(/container with id "x" exists already/.test(ended.stderr), ended.stderr);
+    if (ended.status !== 0)
+      check(/container with id "x" exists already/.test(ended.stderr), ended.stderr);
   }
 }
 
 async function runDo(w: World): Promise<void> {
-  const done = await w.runsc(['do', '/bin/sh', '-c', 'echo hi; echo x > /etc/runsc-was-here; exit 4']);
+  const done = await w.runsc([
+    'do',
+    '/bin/sh',
+    '-c',
+    'echo hi; echo x > /etc/runsc-was-here; exit 4',
+  ]);
   same([done.status, done.stdout], [4, 'hi\n']);
   check(!fs.existsSync('/etc/runsc-was-here'), 'a write got through to the host');
   same((await w.runsc(['do', '/nothing'])).status, 127);

@@ -12,33 +12,51 @@ function hostDirectory(w: World): string {
   return directory;
 }
 
-const bind = (source: string, ...options: string[]): Change => (c) => {
-  c.mounts.push({ destination: '/data/v', type: 'bind', source, options: ['rbind', ...options] });
-};
+const bind =
+  (source: string, ...options: string[]): Change =>
+  (c) => {
+    c.mounts.push({ destination: '/data/v', type: 'bind', source, options: ['rbind', ...options] });
+  };
 
 async function bindMounts(w: World): Promise<void> {
   const host = hostDirectory(w);
-  const write = 'cat /data/v/file; echo guest > /data/v/new; echo $?; mv /data/v/new /data/v/moved; cat /data/v/moved';
+  const write =
+    'cat /data/v/file; echo guest > /data/v/new; echo $?; mv /data/v/new /data/v/moved; cat /data/v/moved';
   same((await w.script(write, bind(host))).stdout, 'host\n0\nguest\n');
   same(fs.readFileSync(path.join(host, 'moved'), 'utf8'), 'guest\n');
-  const ro = await w.script('cat /data/v/file; echo x > /data/v/ro; echo $?; rm /data/v/moved; echo $?', bind(host, 'ro'));
+  const ro = await w.script(
+    'cat /data/v/file; echo x > /data/v/ro; echo $?; rm /data/v/moved; echo $?',
+    bind(host, 'ro'),
+  );
   same(ro.stdout, 'host\n1\n1\n');
-  check(!fs.existsSync(path.join(host, 'ro')) && fs.existsSync(path.join(host, 'moved')), 'ro wrote');
+  check(
+    !fs.existsSync(path.join(host, 'ro')) && fs.existsSync(path.join(host, 'moved')),
+    'ro wrote',
+  );
   const file = path.join(host, 'file');
   same((await w.script('cat /data/v; echo more >> /data/v', bind(file))).stdout, 'host\n');
   same(fs.readFileSync(file, 'utf8'), 'host\nmore\n');
   same((await w.script('echo x >> /data/v; echo $?', bind(file, 'ro'))).stdout, '1\n');
-  const escape = await w.script('ls /data/v/link/ >/dev/null 2>&1; echo $?; cat /data/v/../../etc/passwd | head -n 1', (c) => {
-    fs.symlinkSync('/proc/self/root/nothing', path.join(host, 'link'));
-    bind(host)(c);
-  });
+  const escape = await w.script(
+    'ls /data/v/link/ >/dev/null 2>&1; echo $?; cat /data/v/../../etc/passwd | head -n 1',
+    (c) => {
+      fs.symlinkSync('/proc/self/root/nothing', path.join(host, 'link'));
+      bind(host)(c);
+    },
+  );
   same(escape.stdout, '1\nroot:x:0:0::/root:/bin/sh\n');
 }
 
 async function tmpfs(w: World): Promise<void> {
-  const script = 'stat -c %a /data/t; dd if=/dev/zero of=/data/t/f bs=64k count=32 2>&1 | grep -c "No space"; ls /data/t';
+  const script =
+    'stat -c %a /data/t; dd if=/dev/zero of=/data/t/f bs=64k count=32 2>&1 | grep -c "No space"; ls /data/t';
   const seen = await w.script(script, (c) => {
-    c.mounts.push({ destination: '/data/t', type: 'tmpfs', source: 'x', options: ['size=1m', 'mode=700'] });
+    c.mounts.push({
+      destination: '/data/t',
+      type: 'tmpfs',
+      source: 'x',
+      options: ['size=1m', 'mode=700'],
+    });
   });
   same(seen.stdout, '700\n1\nf\n');
 }
@@ -48,7 +66,8 @@ async function overlays(w: World): Promise<void> {
   const host = hostDirectory(w);
   const root = w.file('root');
   fs.cpSync(w.rootfs, root, { recursive: true, verbatimSymlinks: true });
-  const script = 'echo x > /made; echo y > /data/v/made; rm /data/file; cat /made /data/v/made; echo z >> /bin/not-executable';
+  const script =
+    'echo x > /made; echo y > /data/v/made; rm /data/file; cat /made /data/v/made; echo z >> /bin/not-executable';
   const change: Change = (c) => {
     bind(host)(c);
     c.root.path = root;
@@ -75,13 +94,16 @@ async function sharedAccess(w: World, overlay: string): Promise<void> {
   fs.writeFileSync(path.join(root, 'data/gone'), 'there\n');
   fs.writeFileSync(path.join(root, 'data/replaced'), 'first\n');
   w.flags = ['--file-access=shared', `--overlay2=${overlay}`];
-  const look = 'cd /data; cat file replaced new gone dir/new late/x 2>/dev/null; ls . dir; stat -c "%s %a" file';
+  const look =
+    'cd /data; cat file replaced new gone dir/new late/x 2>/dev/null; ls . dir; stat -c "%s %a" file';
   const script = `look() { ${look}; }; look > /dev/null; echo mine > /data/own; echo ready; while [ ! -e /data/go ]; do sleep 0.05; done; look; cat own`;
   const bundle = w.bundle(['/bin/sh', '-c', script], (c) => {
     c.root.path = root;
   });
   const running = w.start(['run', '--bundle', bundle, 'a']);
-  await until('the guest has looked', () => fs.readFileSync(running.outFile, 'utf8').includes('ready'));
+  await until('the guest has looked', () =>
+    fs.readFileSync(running.outFile, 'utf8').includes('ready'),
+  );
   await sleep(50);
   const at = (name: string) => path.join(root, 'data', name);
   fs.appendFileSync(at('file'), 'and more\n');
@@ -114,7 +136,9 @@ async function sharedWrites(w: World): Promise<void> {
     c.root.path = root;
   });
   const running = w.start(['run', '--bundle', bundle, 'a']);
-  await until('the guest has written', () => fs.readFileSync(running.outFile, 'utf8').includes('ready'));
+  await until('the guest has written', () =>
+    fs.readFileSync(running.outFile, 'utf8').includes('ready'),
+  );
   fs.appendFileSync(path.join(root, 'data/file'), 'and more\n');
   fs.writeFileSync(path.join(root, 'data/other'), 'again\n');
   fs.writeFileSync(path.join(root, 'data/go'), '');

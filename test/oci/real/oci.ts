@@ -19,7 +19,8 @@ import { STDIO } from './stdio.ts';
 import { World } from './world.ts';
 
 const TREE = path.join(ROOT, 'build/oci/root');
-const PROGRAMS = 'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
+const PROGRAMS =
+  'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
 const CHECKS: readonly Check[] = [
   ...LIFECYCLE,
   ...PROCESS,
@@ -41,12 +42,25 @@ async function makeTree(): Promise<void> {
     fs.rmSync(path.join(TREE, 'bin', name), { force: true });
     fs.symlinkSync('busybox', path.join(TREE, 'bin', name));
   }
-  fs.writeFileSync(path.join(TREE, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\nu:x:7:8::/home/u:/bin/sh\n');
+  fs.writeFileSync(
+    path.join(TREE, 'etc/passwd'),
+    'root:x:0:0::/root:/bin/sh\nu:x:7:8::/home/u:/bin/sh\n',
+  );
   fs.writeFileSync(path.join(TREE, 'bin/not-executable'), '#!/bin/sh\n', { mode: 0o644 });
   fs.writeFileSync(path.join(TREE, 'bin/bad-elf'), '\x7fELF\x02\x01\x01garbage', { mode: 0o755 });
   fs.writeFileSync(path.join(TREE, 'data/file'), 'from the host\n');
   const hog = path.join(TREE, 'bin/hog');
-  await must(['gcc', '-O1', '-static', '-pthread', '-Wall', '-Werror', '-o', hog, path.join(import.meta.dirname, 'hog.c')]);
+  await must([
+    'gcc',
+    '-O1',
+    '-static',
+    '-pthread',
+    '-Wall',
+    '-Werror',
+    '-o',
+    hog,
+    path.join(import.meta.dirname, 'hog.c'),
+  ]);
 }
 
 export async function runOci(runtimeName: string, filter: string): Promise<Tally> {

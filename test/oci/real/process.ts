@@ -6,12 +6,15 @@ const CAP_CHOWN = 0;
 const CAP_KILL = 5;
 
 async function environment(w: World): Promise<void> {
-  const seen = await w.script('pwd; echo "$A|$B"; env | wc -l; hostname; umask; id -u; id -g; id -G', (c) => {
-    c.process.env = ['A=a b', 'B=ünï', 'PATH=/bin'];
-    c.process.cwd = '/data';
-    c.process.user = { uid: 7, gid: 8, additionalGids: [9, 10], umask: 0o027 };
-    c.hostname = 'guest-host';
-  });
+  const seen = await w.script(
+    'pwd; echo "$A|$B"; env | wc -l; hostname; umask; id -u; id -g; id -G',
+    (c) => {
+      c.process.env = ['A=a b', 'B=ünï', 'PATH=/bin'];
+      c.process.cwd = '/data';
+      c.process.user = { uid: 7, gid: 8, additionalGids: [9, 10], umask: 0o027 };
+      c.hostname = 'guest-host';
+    },
+  );
   const text = Buffer.from(seen.stdout, 'latin1').toString('utf8');
   // HOME, PWD, SHLVL and OLDPWD-like additions are the shell's and /etc/passwd's.
   const [cwd, vars, , ...rest] = text.trimEnd().split('\n');
@@ -38,15 +41,32 @@ async function capabilities(w: World): Promise<void> {
     c.process.capabilities = { bounding: caps, effective: caps, permitted: caps };
     c.process.noNewPrivileges = true;
   });
-  const rows = ['CapInh', none, 'CapPrm', wanted, 'CapEff', wanted, 'CapBnd', wanted, 'CapAmb', none];
+  const rows = [
+    'CapInh',
+    none,
+    'CapPrm',
+    wanted,
+    'CapEff',
+    wanted,
+    'CapBnd',
+    wanted,
+    'CapAmb',
+    none,
+  ];
   const found = [...seen.stdout.matchAll(/(Cap\w+):\s+(\w+)/g)].flatMap((m) => [m[1], m[2]]);
   same(found, rows);
   check(/NoNewPrivs:\s+1/.test(seen.stdout), seen.stdout);
-  const refused = await w.script('mount -t tmpfs t /tmp 2>&1; chmod 0 /data; cat /data/file', (c) => {
-    c.process.capabilities = {};
-    c.process.user = { uid: 5, gid: 5 };
-  });
-  check(/permission denied|not permitted|must be|are you root/i.test(refused.stdout), refused.stdout);
+  const refused = await w.script(
+    'mount -t tmpfs t /tmp 2>&1; chmod 0 /data; cat /data/file',
+    (c) => {
+      c.process.capabilities = {};
+      c.process.user = { uid: 5, gid: 5 };
+    },
+  );
+  check(
+    /permission denied|not permitted|must be|are you root/i.test(refused.stdout),
+    refused.stdout,
+  );
   check(/from the host/.test(refused.stdout), refused.stdout);
 }
 
@@ -60,9 +80,12 @@ async function paths(w: World): Promise<void> {
     },
   );
   same(seen.stdout, 'status 0\n.\n..\nstatus 1\nwritable\n');
-  const readonly = await w.script('echo x > /data/y; echo $?; touch /bin/x; echo $?; echo x > /tmp/x; echo $?', (c) => {
-    c.root.readonly = true;
-  });
+  const readonly = await w.script(
+    'echo x > /data/y; echo $?; touch /bin/x; echo $?; echo x > /tmp/x; echo $?',
+    (c) => {
+      c.root.readonly = true;
+    },
+  );
   same(readonly.stdout, '1\n1\n0\n');
 }
 

@@ -27,7 +27,8 @@ async function sockets(w: World): Promise<void> {
   child.stdout.on('data', (data) => received.update(data));
   for (let i = 0; i < 8; i++) {
     sent.update(chunk);
-    if (!child.stdin.write(chunk)) await new Promise((resolve) => child.stdin.once('drain', resolve));
+    if (!child.stdin.write(chunk))
+      await new Promise((resolve) => child.stdin.once('drain', resolve));
   }
   child.stdin.end();
   const status = await new Promise((resolve) => child.on('close', resolve));
@@ -36,7 +37,10 @@ async function sockets(w: World): Promise<void> {
 
 async function closedStdout(w: World): Promise<void> {
   const command = (...args: string[]) =>
-    w.argv('run', '--bundle', w.bundle(['/bin/sh', '-c', ...args]), 'a').map((arg) => `'${arg}'`).join(' ');
+    w
+      .argv('run', '--bundle', w.bundle(['/bin/sh', '-c', ...args]), 'a')
+      .map((arg) => `'${arg}'`)
+      .join(' ');
   const yes = command('sh -c "while :; do echo yyyyyyyyyyyyyyyy; done"; exit $?');
   const killed = await run(['bash', '-c', `${yes} | head -n 1; echo \${PIPESTATUS[@]}`]);
   same(killed.stdout, 'yyyyyyyyyyyyyyyy\n141 0\n');
@@ -68,7 +72,10 @@ async function foreground(w: World): Promise<void> {
   await sleep(300);
   running.child.kill('SIGTERM');
   const ended = await running.ended;
-  check(ended.status === 9 && ended.stdout === 'ready\nterm\n', `${ended.status} ${ended.stdout}${ended.stderr}`);
+  check(
+    ended.status === 9 && ended.stdout === 'ready\nterm\n',
+    `${ended.status} ${ended.stdout}${ended.stderr}`,
+  );
 }
 
 export const STDIO: readonly Check[] = [
