@@ -82,6 +82,8 @@ function bundleFor(name, args) {
 try {
   perform('run', '--bundle', bundleFor('short', ['/bin/sh', '-c', '/bin/true; echo $(:)']), 'a');
   if (failures === 0) {
+    const broad = 'find /usr/bin /etc | sort | wc -l; python3 -c "import json, ssl, asyncio"; true';
+    perform('run', '--bundle', bundleFor('broad', ['/bin/sh', '-c', broad]), 'c');
     perform('create', '--bundle', bundleFor('long', ['/bin/sleep', '1000']), 'b');
     perform('start', 'b');
     perform('exec', 'b', '/bin/true');
