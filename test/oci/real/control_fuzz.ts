@@ -1,8 +1,8 @@
 /** The control socket as a hostile program would use it. The sandbox must go on as if nothing were. */
 import * as net from 'node:net';
 import * as path from 'node:path';
-import { run } from '../../harness/command.ts';
 import { METHODS } from '../../../spec/control/protocol.ts';
+import { run } from '../../harness/command.ts';
 import type { Check } from './check.ts';
 import { EFFORT, Random, SEED } from './random.ts';
 import { check, same, sleep, until, type World } from './world.ts';

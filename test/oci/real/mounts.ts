@@ -37,14 +37,14 @@ async function bindMounts(w: World): Promise<void> {
   same((await w.script('cat /data/v; echo more >> /data/v', bind(file))).stdout, 'host\n');
   same(fs.readFileSync(file, 'utf8'), 'host\nmore\n');
   same((await w.script('echo x >> /data/v; echo $?', bind(file, 'ro'))).stdout, '1\n');
-  const escape = await w.script(
+  const outside = await w.script(
     'ls /data/v/link/ >/dev/null 2>&1; echo $?; cat /data/v/../../etc/passwd | head -n 1',
     (c) => {
       fs.symlinkSync('/proc/self/root/nothing', path.join(host, 'link'));
       bind(host)(c);
     },
   );
-  same(escape.stdout, '1\nroot:x:0:0::/root:/bin/sh\n');
+  same(outside.stdout, '1\nroot:x:0:0::/root:/bin/sh\n');
 }
 
 async function tmpfs(w: World): Promise<void> {

@@ -26,7 +26,7 @@ async function limits(w: World): Promise<void> {
     c.process.rlimits = [
       { type: 'RLIMIT_NOFILE', soft: 77, hard: 99 },
       { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
-      { type: 'RLIMIT_FSIZE', soft: 512, hard: 18446744073709551615 },
+      { type: 'RLIMIT_FSIZE', soft: 512, hard: 2 ** 64 },
       { type: 'RLIMIT_NPROC', soft: 55, hard: 66 },
     ];
   });
