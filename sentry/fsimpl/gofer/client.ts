@@ -7,7 +7,7 @@
  */
 import * as fs from '../../../native/fs.ts';
 import { fstat } from '../../../native/stat.ts';
-import { EIO, EPROTO } from '../../../spec/linux/errno.ts';
+import { EIO, EMFILE, EPROTO } from '../../../spec/linux/errno.ts';
 import { F_GETFL } from '../../../spec/linux/fcntl.ts';
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
@@ -83,6 +83,39 @@ export class Client extends Session {
       return typeof walked === 'number' ? walked : (opened as number);
     }
     return this.usable(newfid, hostFd, flags);
+  }
+
+  /**
+   * Walks to `name` and opens it, in one exchange. The walk may succeed and the opening not; no fid of
+   * the file is kept but that of an opening without a donated descriptor.
+   */
+  walkAndOpen(
+    from: number,
+    name: string,
+    flags: number,
+  ): { readonly walked: Walked; readonly opened: Opened | number } | number {
+    return this.withRoom(from, () => {
+      const newfid = this.newFid();
+      const names = [name];
+      const walk = this.channel.queue('Twalkgetattr', { fid: from, newfid, names });
+      const open = this.channel.queue('Tlopen', { fid: newfid, flags });
+      const walked = this.walked(walk, newfid, names);
+      const answer = this.channel.receive(open);
+      const { hostFd } = this.channel;
+      const arrived = typeof walked !== 'number' && walked.fid >= 0;
+      if (arrived && typeof answer !== 'number') {
+        return { walked, opened: this.usable(newfid, hostFd, flags) };
+      }
+      if (hostFd >= 0) fs.close(hostFd);
+      if (typeof walked === 'number') return walked;
+      if (!arrived) return walked.error === -EMFILE ? -EMFILE : { walked, opened: walked.error };
+      this.clunk(newfid);
+      return answer === -EMFILE ? -EMFILE : { walked, opened: answer as number };
+    });
+  }
+
+  get speaksExtensions(): boolean {
+    return this.extended;
   }
 
   /** Checks a donated descriptor; without one the fid stays open for reading and writing by 9P. */

@@ -5,7 +5,7 @@
  */
 import * as fs from '../../../native/fs.ts';
 import { fstat } from '../../../native/stat.ts';
-import { EFBIG, EINVAL, EIO, ENODEV, ENXIO } from '../../../spec/linux/errno.ts';
+import { EFBIG, EINVAL, EIO, ENODEV, ENXIO, ESTALE } from '../../../spec/linux/errno.ts';
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -23,7 +23,7 @@ import { refreshed, statOf } from './attributes.ts';
 import type { Opened } from './client.ts';
 import { GoferFile } from './gofer_file.ts';
 import { GoferInode } from './gofer_inode.ts';
-import { HostFiles } from './host_files.ts';
+import { discard, HostFiles } from './host_files.ts';
 
 /** Pieces of application memory that one host call takes. */
 const SPANS = 64;
@@ -70,10 +70,28 @@ export class GoferRegular extends GoferInode implements Mappable {
 
   override open(_caller: FsCaller, path: Path, flags: number): OpenFile | number {
     const write = (flags & O_ACCMODE) !== O_RDONLY;
-    const r = this.files.acquire(write, () => this.fid());
+    const r = this.files.acquire(write, (how) => this.openForm(how));
     if (r < 0) return r;
     this.openedAt = path;
     return new GoferFile(path, this, flags);
+  }
+
+  /** Opens the file anew with P9_* flags; walks there in the same exchange when it has no fid. */
+  private openForm(flags: number): Opened | number {
+    const { client } = this.fs;
+    if (this.hasFid || this.parent === null || !client.speaksExtensions) {
+      const fid = this.fid();
+      return fid < 0 ? fid : client.open(fid, flags);
+    }
+    const from = this.parent.fid();
+    if (from < 0) return from;
+    const r = client.walkAndOpen(from, this.name, flags);
+    if (typeof r === 'number' || typeof r.opened === 'number') {
+      return typeof r === 'number' ? r : (r.opened as number);
+    }
+    if (r.walked.attrs[0]!.qid.path === this.ino) return r.opened;
+    discard(client, r.opened);
+    return -ESTALE;
   }
 
   /** An open file ends. */

@@ -38,12 +38,10 @@ export class HostFiles {
     return this.users > 0;
   }
 
-  /** One more user; `fid` gives the file's own fid when it must be opened. 0 or -errno. */
-  acquire(write: boolean, fid: () => number): number {
+  /** One more user; `open` opens the file with P9_* flags when it must be. 0 or -errno. */
+  acquire(write: boolean, open: (flags: number) => Opened | number): number {
     if (write ? this.writing === null : this.readable === null) {
-      const number = fid();
-      if (number < 0) return number;
-      const opened = this.open(number, write);
+      const opened = this.open(open, write);
       if (typeof opened === 'number') return opened;
       if (write) this.writing = opened;
       else this.reading = opened;
@@ -53,12 +51,12 @@ export class HostFiles {
     return 0;
   }
 
-  private open(fid: number, write: boolean): Opened | number {
+  private open(open: (flags: number) => Opened | number, write: boolean): Opened | number {
     const flags = write ? P9_RDWR : 0;
-    let opened = this.client.open(fid, flags);
-    if (opened === -ENFILE && this.pool.clear()) opened = this.client.open(fid, flags);
+    let opened = open(flags);
+    if (opened === -ENFILE && this.pool.clear()) opened = open(flags);
     // A gofer without privileges may write what it cannot read.
-    if (opened === -EACCES && write) return this.client.open(fid, P9_WRONLY);
+    if (opened === -EACCES && write) return open(P9_WRONLY);
     return opened;
   }
 
