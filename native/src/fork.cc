@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ napi_value Fork(napi_env env, napi_callback_info) {
   uv_loop_t* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return MakeNumber(env, -EINVAL);
   UnmarkMappings();
+  malloc_trim(0);
   pid_t pid = fork();
   if (pid < 0) return MakeNumber(env, -errno);
   if (pid == 0) uv_loop_fork(loop);
