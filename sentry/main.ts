@@ -18,13 +18,20 @@ import {
 import { exit, mapFile, monotonicNs, syscall } from '../native/index.ts';
 import type { BootConfig } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
-import { O_CLOEXEC, O_RDONLY, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, SEEK_DATA, SEEK_HOLE } from '../spec/linux/fcntl.ts';
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  O_CLOEXEC,
+  O_RDONLY,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../spec/linux/fcntl.ts';
 import { MFD_CLOEXEC } from '../spec/linux/mman.ts';
-import { CLOCK_REALTIME } from '../spec/linux/time.ts';
 import { SYS_clock_gettime, SYS_ftruncate } from '../spec/linux/syscall_numbers.ts';
+import { CLOCK_REALTIME } from '../spec/linux/time.ts';
 import type { Clock } from './base/clock.ts';
-import { Sandbox } from './control/sandbox.ts';
 import { installFileTypes } from './control/file_types.ts';
+import { Sandbox } from './control/sandbox.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { makeVdsoMemory } from './loader/vdso/vdso_pages.ts';
 import { MemoryFile } from './mm/memory_file.ts';

@@ -2,8 +2,9 @@
  * From an OCI configuration to a Container: its file tree. The gofer serves the root and the bind
  * mounts; everything else is made here.
  */
-import { close } from '../../native/fs.ts';
+
 import { byteString } from '../../native/bytes.ts';
+import { close } from '../../native/fs.ts';
 import type { BootConfig } from '../../spec/control/boot.ts';
 import type { ControlError, Params } from '../../spec/control/protocol.ts';
 import { EEXIST, ENOENT, strerror } from '../../spec/linux/errno.ts';
@@ -26,12 +27,30 @@ import { parseMountOptions } from './mount_options.ts';
 /** What every container has, whether its configuration names it or not (as in gVisor). */
 const MANDATORY: readonly MountSpec[] = [
   { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
-  { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+  {
+    destination: '/sys',
+    type: 'sysfs',
+    source: 'sysfs',
+    options: ['nosuid', 'noexec', 'nodev', 'ro'],
+  },
   { destination: '/dev', type: 'devtmpfs', source: 'dev', options: ['nosuid', 'mode=755'] },
-  { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'gid=5', 'mode=0620', 'ptmxmode=0666'] },
+  {
+    destination: '/dev/pts',
+    type: 'devpts',
+    source: 'devpts',
+    options: ['nosuid', 'noexec', 'gid=5', 'mode=0620', 'ptmxmode=0666'],
+  },
 ];
 /** Types of config.json that have no counterpart here; the mount is left out. */
-const LEFT_OUT = new Set(['cgroup', 'cgroup2', 'mqueue', 'debugfs', 'tracefs', 'securityfs', 'bpf']);
+const LEFT_OUT = new Set([
+  'cgroup',
+  'cgroup2',
+  'mqueue',
+  'debugfs',
+  'tracefs',
+  'securityfs',
+  'bpf',
+]);
 
 class BuildError extends Error {}
 
@@ -162,7 +181,9 @@ class Builder {
       const make = this.kernel.vfs.fileSystemTypes.get(type);
       if (make === undefined) {
         const known = [...this.kernel.vfs.fileSystemTypes.keys()].sort().join(', ');
-        throw new BuildError(`config.json: ${field}.type: unknown type ${type}: known are ${known}`);
+        throw new BuildError(
+          `config.json: ${field}.type: unknown type ${type}: known are ${known}`,
+        );
       }
       fs = make(this.caller, byteString(m.source ?? type), byteString(data));
     }
@@ -186,7 +207,8 @@ class Builder {
           isLast && !directory
             ? makeNode(this.kernel.vfs, this.caller, undefined, path, S_IFREG, 0o644, 0, 0)
             : makeDirectory(this.kernel.vfs, this.caller, undefined, path, 0o755);
-        if (typeof r === 'number' && r < 0 && r !== -EEXIST) this.fail(`${field}.destination`, r, `cannot make ${path}`);
+        if (typeof r === 'number' && r < 0 && r !== -EEXIST)
+          this.fail(`${field}.destination`, r, `cannot make ${path}`);
         found = this.lookup(path);
       }
       if (typeof found === 'number') return this.fail(`${field}.destination`, found, `at ${path}`);
@@ -224,5 +246,8 @@ class Builder {
 
 /** A destination without trailing and doubled slashes. */
 function clean(destination: string): string {
-  return `/${destination.split('/').filter((part) => part !== '').join('/')}`;
+  return `/${destination
+    .split('/')
+    .filter((part) => part !== '')
+    .join('/')}`;
 }

@@ -26,7 +26,7 @@ import type { Container } from './container.ts';
 import { exitTask } from './exit.ts';
 import { handleFault } from './fault.ts';
 import { FutexTable } from './futex.ts';
-import { deliverSignals, DELIVER_RESUME, type DeliveryResult } from './signal_delivery.ts';
+import { DELIVER_RESUME, type DeliveryResult, deliverSignals } from './signal_delivery.ts';
 import { SyscallArgs } from './syscall_args.ts';
 import { BLOCKED, NO_RESULT, type SyscallTable } from './syscall_table.ts';
 import {
