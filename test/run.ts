@@ -3,10 +3,11 @@
  *
  *   run.ts [--runtime=NAME] [--filter=TEXT] [--jobs=N] [SUITE...]
  *
- * Suites: unit guest fuzz conformance terminal oci docker (default: all). With --runtime=native, runc,
+ * Suites: check unit guest fuzz conformance terminal oci docker (default: all). With --runtime=native, runc,
  * crun or debian the harness tests itself against another implementation. VERBOSE=1 names what passes.
  */
 import { parseArgs } from 'node:util';
+import { runCheck } from './check.ts';
 import { runConformance } from './conformance/conformance.ts';
 import { runTerminal } from './conformance/terminal.ts';
 import { runDocker } from './docker/docker.ts';
@@ -18,6 +19,7 @@ import { runUnit } from './unit.ts';
 type Suite = (runtime: string, filter: string) => Promise<Tally>;
 
 const SUITES: Readonly<Record<string, Suite>> = {
+  check: (_, filter) => runCheck(filter),
   unit: (_, filter) => runUnit(filter),
   guest: runGuest,
   fuzz: runFuzz,
