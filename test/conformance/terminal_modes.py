@@ -55,7 +55,7 @@ m,s=os.openpty(); os.set_blocking(s,False)
 os.write(m,b'abc\x04'); print('eofexact',rd(s,3),rd(s,3,0.02))
 os.write(m,b'abc\x04'); print('eofpart',rd(s,2),rd(s,2,0.02),rd(s,2,0.02))
 # mode switch
-os.write(m,b'part'); print('sw0',rd(s,100,.02)); setl(s,0); print('sw1',rd(s,100,.02)); os.write(m,b'qq'); setl(s,termios.ICANON); print('sw2',rd(s,100,.02))
+os.write(m,b'part'); print('sw0',rd(s,100,.02)); setl(s,0); print('sw1',rd(s,100,.02)); os.write(m,b'qq'); time.sleep(.05); setl(s,termios.ICANON); print('sw2',rd(s,100,.02))
 # vmin/vtime
 m,s=os.openpty(); setl(s,0,cc={termios.VMIN:3,termios.VTIME:0}); os.write(m,b'ab'); print('vmin3',pollev(s)); os.write(m,b'c'); print(pollev(s),rd(s))
 setl(s,0,cc={termios.VMIN:0,termios.VTIME:2}); t=time.time(); b=os.read(s,10); print('vtime',b,0.15<time.time()-t<0.6)
