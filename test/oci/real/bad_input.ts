@@ -294,6 +294,8 @@ async function killedGofer(w: World): Promise<void> {
     'while [ ! -e /tmp/go ]; do sleep 0.02; done; cat /data/file; cat /data/not-yet; echo alive; sleep 1000';
   await w.ok('create', '--bundle', w.bundle(['/bin/sh', '-c', `(${script}) > /tmp/out 2>&1`]), 'a');
   await w.ok('start', 'a');
+  // A program whose libraries are still to be loaded would end at once.
+  await until('the loop runs', async () => (await w.ok('ps', 'a')).includes('sleep'));
   process.kill(w.stateOf('a').gofer.pid, 'SIGKILL');
   w.flags = [];
   const touched = await w.runsc(['exec', 'a', '/bin/touch', '/tmp/go']);
