@@ -12,7 +12,7 @@ MODULES := node_modules/.package-lock.json
 ROOMS := $(wildcard spec native sentry gofer runtime shim)
 
 SOURCES := $(shell find $(ROOMS) -name '*.ts' ! -name '*.test.ts' ! -path '*/generated/*' | LC_ALL=C sort)
-ADDON_SOURCES := $(wildcard native/src/* native/include/* native/build.mjs)
+ADDON_SOURCES := $(wildcard native/src/*.* native/src/*/* native/include/* native/build.mjs)
 GENERATED := spec/oci/generated/validators.js sentry/loader/vdso/generated/image.js
 
 .DELETE_ON_ERROR:

@@ -36,7 +36,7 @@ function run(command, args) {
 
 async function build() {
   mkdirSync(objectFolder, { recursive: true });
-  const names = readdirSync(sourceFolder);
+  const names = readdirSync(sourceFolder, { recursive: true });
   const headers = names
     .filter((name) => name.endsWith('.h'))
     .map((name) => join(sourceFolder, name));
@@ -45,7 +45,7 @@ async function build() {
     .filter((name) => name.endsWith('.cc'))
     .map((name) => ({
       source: join(sourceFolder, name),
-      object: join(objectFolder, name.replace(/\.cc$/, '.o')),
+      object: join(objectFolder, name.replaceAll('/', '-').replace(/\.cc$/, '.o')),
     }));
   const stale = units.filter(
     ({ source, object }) => modified(object) < Math.max(modified(source), headerTime),

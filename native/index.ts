@@ -11,6 +11,7 @@ import { getRawAsset, isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import { startupSnapshot } from 'node:v8';
 import type { PtraceCalls } from './ptrace.ts';
+import type { SystrapCalls } from './systrap.ts';
 
 /** What a raw system call takes: a number, memory whose address is passed, or null. */
 export type SyscallArgument = number | ArrayBufferView | ArrayBuffer | null;
@@ -42,11 +43,14 @@ export interface Addon {
   cpuid(leaf: number, subleaf: number, into: Uint32Array): void;
 }
 
+/** The native halves of the platforms. */
+type PlatformCalls = PtraceCalls & SystrapCalls;
+
 /** O_TMPFILE of open(2), with the O_DIRECTORY bit it contains; Node does not name it. */
 const O_TMPFILE = 0o20200000;
 
-function dlopen(path: string): Addon & PtraceCalls {
-  const module = { exports: {} as Addon & PtraceCalls };
+function dlopen(path: string): Addon & PlatformCalls {
+  const module = { exports: {} as Addon & PlatformCalls };
   process.dlopen(module, path);
   return module.exports;
 }
@@ -63,7 +67,7 @@ function openUnnamed(folder: string): number {
 }
 
 /** A folder may be missing, read-only or mounted noexec: the first that works is used. */
-function loadSealed(): Addon & PtraceCalls {
+function loadSealed(): Addon & PlatformCalls {
   const image = new Uint8Array(getRawAsset('runsc.node'));
   let last: unknown;
   for (const folder of ['/dev/shm', '/run', tmpdir(), '/var/tmp', process.cwd()]) {
@@ -82,7 +86,7 @@ function loadSealed(): Addon & PtraceCalls {
 }
 
 /** For the native halves of the platforms, which add typed calls of their own. */
-export let addon: Addon & PtraceCalls;
+export let addon: Addon & PlatformCalls;
 
 export let syscall: Addon['syscall'];
 export let addressOf: Addon['addressOf'];

@@ -16,7 +16,7 @@ import {
   write,
 } from '../native/fs.ts';
 import { exit, mapFile, monotonicNs, syscall } from '../native/index.ts';
-import type { BootConfig } from '../spec/control/boot.ts';
+import type { BootConfig, PlatformName } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
 import {
   FALLOC_FL_KEEP_SIZE,
@@ -36,6 +36,7 @@ import { Kernel } from './kernel/kernel.ts';
 import { makeVdsoMemory } from './loader/vdso/vdso_pages.ts';
 import { MemoryFile } from './mm/memory_file.ts';
 import { PtracePlatform } from './platform/ptrace/ptrace_platform.ts';
+import { SystrapPlatform } from './platform/systrap/systrap_platform.ts';
 import { Strace } from './strace/strace.ts';
 import { syscallTable } from './syscalls/table.ts';
 import { VdsoClock } from './vdso_clock.ts';
@@ -101,11 +102,15 @@ function hardwareEntries(): [number, number][] {
   return entries;
 }
 
+function createPlatform(name: PlatformName): PtracePlatform | SystrapPlatform {
+  const platform = name === 'systrap' ? SystrapPlatform.create() : PtracePlatform.create();
+  if (typeof platform !== 'number') return platform;
+  const reason = name === 'ptrace' ? 'is ptrace allowed here?' : 'use --platform=ptrace';
+  return fail(`the ${name} platform cannot start: errno ${-platform}: ${reason}`);
+}
+
 function bootKernel(config: BootConfig): Kernel {
-  const platform = PtracePlatform.create();
-  if (typeof platform === 'number') {
-    return fail(`the ptrace platform cannot start: errno ${-platform}: is ptrace allowed here?`);
-  }
+  const platform = createPlatform(config.platform);
   const write = makeLog(config.debugLogFd);
   const memory = makeMemoryFile();
   const vdso = makeVdsoMemory(memory);

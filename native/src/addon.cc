@@ -18,6 +18,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportMemory(env, exports);
   ExportFork(env, exports);
   ExportPtrace(env, exports);
+  ExportSystrap(env, exports);
   ExportTsc(env, exports);
   ExportCpuid(env, exports);
   return exports;

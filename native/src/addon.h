@@ -46,6 +46,7 @@ void ExportSyscall(Napi::Env env, Napi::Object exports);
 void ExportMemory(Napi::Env env, Napi::Object exports);
 void ExportFork(Napi::Env env, Napi::Object exports);
 void ExportPtrace(Napi::Env env, Napi::Object exports);
+void ExportSystrap(Napi::Env env, Napi::Object exports);
 void ExportTsc(Napi::Env env, Napi::Object exports);
 void ExportCpuid(Napi::Env env, Napi::Object exports);
 

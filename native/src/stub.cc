@@ -165,37 +165,13 @@ int MakeOpsFile(Op** ops) {
   return fd;
 }
 
-// What the copy needs of this process: the code it runs, the constants it passes, and the thread's
-// own block, where the host's scheduler writes (rseq) until the copy is cloned once more.
-bool CopyNeeds(uint64_t start, uint64_t end) {
-  const void* needed[] = {runsc_gadget, reinterpret_cast<const void*>(runsc_clone),
-                          &kStubSignalMask, kStubName, __builtin_thread_pointer()};
-  return std::any_of(std::begin(needed), std::end(needed), [&](const void* pointer) {
-    auto at = reinterpret_cast<uint64_t>(pointer);
-    return at >= start && at < end;
-  });
-}
-
-// Leaves everything else out of the copy: there is less to copy and to unmap again, and nothing of
-// the Sentry is ever in there. Without /proc the copy is merely larger, until it is unmapped.
-void HideMappings() {
-  FILE* maps = fopen("/proc/self/maps", "re");
-  if (maps == nullptr) return;
-  char line[512];
-  while (fgets(line, sizeof line, maps) != nullptr) {
-    unsigned long start = 0;
-    unsigned long end = 0;
-    if (sscanf(line, "%lx-%lx", &start, &end) != 2 || CopyNeeds(start, end)) continue;
-    // The vDSO's pages could not be unmarked for a later fork.
-    if (strstr(line, "[v") != nullptr) continue;
-    madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTFORK);
-  }
-  fclose(maps);
-}
-
 // A copy of this process that does nothing but wait.
 pid_t CloneSelf() {
-  HideMappings();
+  // The code it runs, the constants it passes, and the thread's own block, where the host's
+  // scheduler writes (rseq) until the copy is cloned once more.
+  const void* needed[] = {runsc_gadget, reinterpret_cast<const void*>(runsc_clone),
+                          &kStubSignalMask, kStubName, __builtin_thread_pointer()};
+  HideMappings(needed, std::size(needed));
   return static_cast<pid_t>(runsc_clone(CLONE_FILES | SIGCHLD));
 }
 
@@ -253,6 +229,26 @@ void Reap(pid_t pid) {
 }
 
 }  // namespace
+
+// Without /proc the copy is merely larger, until it is unmapped.
+void HideMappings(const void* const* needed, size_t count) {
+  FILE* maps = fopen("/proc/self/maps", "re");
+  if (maps == nullptr) return;
+  char line[512];
+  while (fgets(line, sizeof line, maps) != nullptr) {
+    unsigned long start = 0;
+    unsigned long end = 0;
+    if (sscanf(line, "%lx-%lx", &start, &end) != 2) continue;
+    bool is_needed = std::any_of(needed, needed + count, [&](const void* pointer) {
+      auto at = reinterpret_cast<uint64_t>(pointer);
+      return at >= start && at < end;
+    });
+    // The vDSO's pages could not be unmarked for a later fork.
+    if (is_needed || strstr(line, "[v") != nullptr) continue;
+    madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTFORK);
+  }
+  fclose(maps);
+}
 
 pid_t CreateTemplate(Op** ops) {
   int stub_fd = MakeStubFile();

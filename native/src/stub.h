@@ -33,6 +33,10 @@ uint64_t StubExit();     // ends the thread
 // or -errno. `ops` receives the Sentry's writable view of the operation list.
 pid_t CreateTemplate(Op** ops);
 
+// Leaves everything out of copies of this process but the mappings that hold `needed`: there is less
+// to copy and to unmap again, and nothing of the Sentry is ever in there.
+void HideMappings(const void* const* needed, size_t count);
+
 // Waits for `tid` alone; the status, or -errno.
 int WaitFor(pid_t tid, int* status);
 

@@ -31,7 +31,11 @@ export const GLOBAL_SYNTAX = {
     strace: { kind: 'boolean', help: 'log every system call to the debug log' },
     'strace-syscalls': { kind: 'string', help: 'only these system calls, separated by commas' },
     'strace-log-size': { kind: 'int', default: 1024, help: 'most bytes of a buffer to log' },
-    platform: { kind: 'string', default: 'ptrace', help: 'how application code runs: ptrace' },
+    platform: {
+      kind: 'string',
+      default: 'ptrace',
+      help: 'how application code runs: ptrace, systrap',
+    },
     network: { kind: 'string', default: 'none', help: 'network of the sandbox: none' },
     rootless: { kind: 'boolean', help: 'work without root, in a user namespace' },
     'systemd-cgroup': {
@@ -110,8 +114,8 @@ function defaultRoot(rootless: boolean, around: Surroundings): string {
 }
 
 function platformName(name: string): PlatformName {
-  if (name === 'ptrace') return name;
-  throw new Failure(`--platform: unknown platform "${name}": known are ptrace`);
+  if (name === 'ptrace' || name === 'systrap') return name;
+  throw new Failure(`--platform: unknown platform "${name}": known are ptrace, systrap`);
 }
 
 function networkName(name: string): NetworkName {

@@ -14,7 +14,7 @@
  * closes before `create` succeeded.
  */
 
-export type PlatformName = 'ptrace';
+export type PlatformName = 'ptrace' | 'systrap';
 export type NetworkName = 'none';
 /** Writable layer: none, over the root only, or over the root and every gofer mount. */
 export type OverlayScope = 'none' | 'root' | 'all';

@@ -203,11 +203,13 @@ export function native(shell = true): Runtime {
   };
 }
 
-/** The runtime under test, as the command line names it: `ours`, `native`, `runc`, `crun`, `debian`. */
+/** The runtime under test, as the command line names it: `ours`, `systrap`, `native`, `runc`, `crun`, `debian`. */
 export function runtimeNamed(name: string, shell = true): Runtime {
   switch (name) {
     case 'ours':
       return ociRuntime(name, [RUNSC, '--network=none']);
+    case 'systrap':
+      return ociRuntime(name, [RUNSC, '--network=none', '--platform=systrap']);
     case 'native':
       return native(shell);
     case 'runc':
@@ -216,6 +218,6 @@ export function runtimeNamed(name: string, shell = true): Runtime {
     case 'debian':
       return ociRuntime(name, ['/usr/bin/runsc', '--platform=ptrace', '--network=none']);
     default:
-      throw new Error(`unknown runtime ${name}: ours, native, runc, crun or debian`);
+      throw new Error(`unknown runtime ${name}: ours, systrap, native, runc, crun or debian`);
   }
 }

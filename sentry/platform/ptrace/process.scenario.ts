@@ -158,10 +158,12 @@ export const processScenarios: Record<string, () => void> = {
     }
     assert.equal(space.flush(), 0);
     const took = monotonicNs() - begin;
-    assert.equal(readFileSync(`/proc/${space.pid}/maps`, 'latin1').trim().split('\n').length, 1005);
+    const mappings = () =>
+      readFileSync(`/proc/${space.pid}/maps`, 'latin1').trim().split('\n').length;
+    const others = mappings() - 1000;
     for (let i = 0; i < 3000; i++) space.unmap(0x100000 + i * PAGE, PAGE);
     assert.equal(space.flush(), 0);
-    assert.equal(readFileSync(`/proc/${space.pid}/maps`, 'latin1').trim().split('\n').length, 5);
+    assert.equal(mappings(), others);
     space.map(0x100000, PAGE, 9999, 0, READ_WRITE, true);
     space.map(0x200000, PAGE, memory, 0, READ_WRITE, true);
     assert.equal(space.flush(), -9);

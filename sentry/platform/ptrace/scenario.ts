@@ -1,12 +1,14 @@
 /**
- * What the scenarios of ptrace.test.ts share: a platform and applications for it, which are a few
- * hand-assembled instructions in a memfd.
+ * What the scenarios of ptrace.test.ts and systrap.test.ts share: a platform, which the environment
+ * variable PLATFORM names, and applications for it, which are a few hand-assembled instructions in a
+ * memfd.
  */
 
 import { strict as assert } from 'node:assert';
 import * as fs from '../../../native/fs.ts';
 import { monotonicNs } from '../../../native/index.ts';
 import { REG_RDI, REG_RIP, STOP_FAULT } from '../platform.ts';
+import { SystrapPlatform } from '../systrap/systrap_platform.ts';
 import type { PtraceAddressSpace } from './ptrace_address_space.ts';
 import type { PtraceContext } from './ptrace_context.ts';
 import { PtracePlatform } from './ptrace_platform.ts';
@@ -24,8 +26,21 @@ export const COUNT = [0x48, 0xff, 0x07, 0xeb, 0xfb];
 /** mov %rax,(%rdi); syscall. */
 export const STORE = [0x48, 0x89, 0x07, 0x0f, 0x05];
 
-export const platform = PtracePlatform.create() as PtracePlatform;
+const isSystrap = process.env.PLATFORM === 'systrap';
+const created: unknown = (isSystrap ? SystrapPlatform : PtracePlatform).create();
+/** The platforms' classes have one shape; the scenarios are written against those of ptrace. */
+export const platform = created as PtracePlatform;
 assert(typeof platform === 'object', `the platform does not start: ${platform}`);
+
+/** What the platform has mapped in every process. */
+export const STUB_RANGES = isSystrap
+  ? [
+      '7fffd0000000-7fffd0001000',
+      '7fffd0001000-7fffd0002000',
+      '7fffd0002000-7fffd0004000',
+      '7fffe0000000-7fffe0004000',
+    ]
+  : ['7fffffe00000-7fffffe01000', '7fffffe01000-7fffffe11000'];
 
 /** Application memory: one page of code at CODE, one of data at DATA, as the MemoryFile is. */
 export const memory = fs.memfdCreate('memory', 1);

@@ -1,0 +1,143 @@
+// The systrap platform as JavaScript calls it. Slots are indices of the shared records, spaces those
+// of processes.
+
+#include <errno.h>
+#include <time.h>
+
+#include <cstring>
+
+#include "../addon.h"
+#include "../doorbell.h"
+#include "systrap.h"
+
+namespace runsc {
+namespace {
+
+using namespace systrap;  // NOLINT
+
+template <size_t N>
+struct Arguments {
+  Arguments(napi_env env, napi_callback_info info) : env(env) {
+    size_t count = N;
+    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  }
+  int Int(size_t i) const { return static_cast<int>(IntArg(env, values[i])); }
+  napi_env env;
+  napi_value values[N];
+};
+
+napi_value StartPlatform(napi_env env, napi_callback_info) {
+  if (int error = Start(); error < 0) return MakeNumber(env, error);
+  auto& all = systrap::systrap;
+  napi_value result = nullptr;
+  napi_create_object(env, &result);
+  auto set = [&](const char* name, napi_value value) {
+    napi_set_named_property(env, result, name, value);
+  };
+  set("shared", WrapMemory(env, all.shared, kSharedBytes));
+  set("ops", WrapMemory(env, all.staged.data(), all.staged.size() * sizeof(systrap::Op)));
+  set("maxSlots", MakeNumber(env, kMaxSlots));
+  set("taskSize", MakeNumber(env, static_cast<double>(kCode)));
+  set("fpStateSize", MakeNumber(env, static_cast<double>(all.frame.fp_bytes)));
+  set("epollFd", MakeNumber(env, all.epoll_fd));
+  set("templatePid",
+      MakeNumber(env, all.processes[static_cast<size_t>(all.template_process)].pid));
+  return result;
+}
+
+napi_value PollPlatform(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  napi_value slot = nullptr;
+  napi_create_int32(env, systrap::Poll(NumberArg(env, arguments.values[0])), &slot);
+  return slot;
+}
+
+// process(from or -1, fromSlot, slot, count): a new space's index, or -errno. The first `count`
+// staged operations are made in `from` before.
+napi_value NewProcess(napi_env env, napi_callback_info info) {
+  Arguments<4> arguments(env, info);
+  int from = arguments.Int(0);
+  int slot = arguments.Int(2);
+  auto count = static_cast<size_t>(arguments.Int(3));
+  if (count > kStagedOps) return MakeNumber(env, -EINVAL);
+  int process = CloneProcess(from < 0 ? systrap::systrap.template_process : from, count, slot);
+  if (process >= 0 && from < 0) systrap::ResetFpState(slot);
+  if (process >= 0 && from >= 0) CopyFpState(arguments.Int(1), slot);
+  return MakeNumber(env, process);
+}
+
+// thread(space, fromSlot, slot): its tid, or -errno.
+napi_value NewThread(napi_env env, napi_callback_info info) {
+  Arguments<3> arguments(env, info);
+  long tid = CloneThread(arguments.Int(0), arguments.Int(2));
+  if (tid > 0) CopyFpState(arguments.Int(1), arguments.Int(2));
+  return MakeNumber(env, static_cast<double>(tid));
+}
+
+napi_value Ops(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  auto count = static_cast<size_t>(arguments.Int(1));
+  if (count > kStagedOps) return MakeNumber(env, -EINVAL);
+  Made made = systrap::RunOps(arguments.Int(0), systrap::systrap.staged.data(), count);
+  return MakeNumber(env, static_cast<double>(made.error));
+}
+
+napi_value PidOf(napi_env env, napi_callback_info info) {
+  auto space = static_cast<size_t>(Arguments<1>(env, info).Int(0));
+  return MakeNumber(env, systrap::systrap.processes[space].pid);
+}
+
+napi_value InterruptThread(napi_env env, napi_callback_info info) {
+  systrap::Interrupt(Arguments<1>(env, info).Int(0));
+  return nullptr;
+}
+
+napi_value EndThread(napi_env env, napi_callback_info info) {
+  systrap::ExitThread(Arguments<1>(env, info).Int(0));
+  return nullptr;
+}
+
+napi_value ThreadEnded(napi_env env, napi_callback_info info) {
+  return MakeNumber(env, HasEnded(Arguments<1>(env, info).Int(0)) ? 1 : 0);
+}
+
+napi_value Kill(napi_env env, napi_callback_info info) {
+  systrap::KillProcess(Arguments<1>(env, info).Int(0));
+  return nullptr;
+}
+
+// fpState(slot, set, bytes): 0 or -errno; bytes null resets it.
+napi_value FpStateOf(napi_env env, napi_callback_info info) {
+  Arguments<3> arguments(env, info);
+  Bytes bytes = BytesArg(env, arguments.values[2]);
+  if (bytes.data == nullptr) {
+    systrap::ResetFpState(arguments.Int(0));
+    return MakeNumber(env, 0);
+  }
+  bool set = arguments.Int(1) != 0;
+  long result = systrap::FpState(arguments.Int(0), set, bytes.data, bytes.length);
+  return MakeNumber(env, static_cast<double>(result));
+}
+
+napi_value RunTimeNs(napi_env env, napi_callback_info info) {
+  return MakeNumber(env, systrap::RunNs(Arguments<1>(env, info).Int(0)));
+}
+
+}  // namespace
+
+void ExportSystrap(Napi::Env env, Napi::Object exports) {
+  Export(env, exports, "systrapStart", StartPlatform);
+  Export(env, exports, "systrapPoll", PollPlatform);
+  Export(env, exports, "systrapProcess", NewProcess);
+  Export(env, exports, "systrapThread", NewThread);
+  Export(env, exports, "systrapOps", Ops);
+  Export(env, exports, "systrapPid", PidOf);
+  Export(env, exports, "systrapInterrupt", InterruptThread);
+  Export(env, exports, "systrapExit", EndThread);
+  Export(env, exports, "systrapEnded", ThreadEnded);
+  Export(env, exports, "systrapKill", Kill);
+  Export(env, exports, "systrapFpState", FpStateOf);
+  Export(env, exports, "systrapRunNs", RunTimeNs);
+}
+
+}  // namespace runsc

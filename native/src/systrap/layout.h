@@ -1,0 +1,101 @@
+// What a stub process of the systrap platform looks like: addresses, shared pages, state words.
+//
+// Above the application's memory (Platform.taskSize) lie, in every process:
+//   code     the stub's code, never writable
+//   header   one page of the platform, which processes can only read
+//   control  two pages of this process, which it can only read: the memory thread's list
+//   threads  kAreaBytes for each of its threads, writable: mailbox and signal stack
+// What a process can write, its application can forge.
+
+#ifndef RUNSC_NATIVE_SYSTRAP_LAYOUT_H_
+#define RUNSC_NATIVE_SYSTRAP_LAYOUT_H_
+
+#include <linux/filter.h>
+#include <signal.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace runsc::systrap {
+
+constexpr uint64_t kCode = 0x7fffd0000000;
+constexpr uint64_t kHeader = kCode + 0x1000;
+constexpr uint64_t kControl = kCode + 0x2000;
+constexpr size_t kControlBytes = 0x2000;
+constexpr uint64_t kControlEnd = kControl + kControlBytes;
+constexpr uint64_t kThreads = 0x7fffe0000000;
+constexpr size_t kAreaBytes = 0x4000;
+constexpr uint64_t kThreadsEnd = 0x7ffff0000000;  // kMaxSlots areas
+constexpr uint64_t kUserEnd = 0x7ffffffff000;
+constexpr size_t kMaxProcesses = 16384;
+
+// Mailbox::state. The thread makes it kMailStopped, or kMailAsleep when it stops spinning; the
+// Sentry makes it the others (and kMailAsleep, for a thread that should not spin).
+constexpr uint32_t kMailStopped = 1;
+constexpr uint32_t kMailRun = 2;
+constexpr uint32_t kMailAsleep = 3;
+constexpr uint32_t kMailExit = 4;
+
+// At the start of a thread's area. stub.cc knows these offsets.
+struct Mailbox {
+  uint32_t state;
+  uint32_t tid;  // the host clears it when the thread has ended
+  uint64_t fs_base;
+  uint64_t gs_base;
+  uint64_t context;  // struct ucontext of the last stop
+  uint64_t info;     // its siginfo
+  stack_t stack;
+};
+static_assert(offsetof(Mailbox, stack) == 40);
+constexpr size_t kMailboxBytes = 0x100;
+
+struct KernelSigaction {
+  uint64_t handler;
+  uint64_t flags;
+  uint64_t restorer;
+  uint64_t mask;
+};
+
+struct Header {
+  uint32_t sleeping;    // the Sentry wants its doorbell rung
+  uint32_t spin;        // how often a stopped thread looks before it sleeps
+  int32_t doorbell_fd;
+  uint32_t unused;
+  uint64_t one;
+  uint64_t signal_mask;        // of application threads
+  sock_fprog thread_filter;    // for application threads, on top of:
+  sock_fprog process_filter;   // all threads
+  KernelSigaction action;
+  char name[16];
+  sock_filter filters[96];
+};
+static_assert(offsetof(Header, signal_mask) == 24 && offsetof(Header, thread_filter) == 32);
+static_assert(sizeof(Header) <= 0x1000);
+
+// A system call of the memory thread's list.
+struct Op {
+  int64_t nr;
+  uint64_t args[6];
+};
+static_assert(sizeof(Op) == 56);
+constexpr size_t kBatchOps = 128;
+constexpr size_t kChildOps = 15;
+
+struct Control {
+  uint32_t go;  // the memory thread runs the list when this changes
+  uint32_t count;
+  int32_t result_fd;  // its file position is the result: only the host can have moved it
+  int32_t done_fd;
+  uint32_t child_count;
+  uint32_t parent_pid;
+  uint64_t one;
+  uint64_t unused[4];
+  Op ops[kBatchOps];
+  Op child_ops[kChildOps];  // what a process made by one of `ops` begins with
+};
+static_assert(offsetof(Control, ops) == 64 && offsetof(Control, child_ops) == 7232);
+static_assert(sizeof(Control) <= kControlBytes);
+
+}  // namespace runsc::systrap
+
+#endif  // RUNSC_NATIVE_SYSTRAP_LAYOUT_H_

@@ -1,0 +1,127 @@
+// The one place where the Sentry waits: for stopped threads, host descriptors, deadlines and ends of
+// processes. While it sleeps, stopping threads ring the doorbell; while it spins, they need not.
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "../doorbell.h"
+#include "systrap.h"
+
+namespace runsc::systrap {
+namespace {
+
+// Longer than this a stop is not worth waiting for: sleeping and being woken costs about as much.
+constexpr double kSpinNs = 60e3;
+// Descriptors and children are looked at between this many stops.
+constexpr uint32_t kLookAfter = 64;
+
+uint32_t polls = 0;
+int last_reported = -1;
+size_t scan_from = 0;
+
+bool DescriptorReady() {
+  pollfd fd = {systrap.epoll_fd, POLLIN, 0};
+  return poll(&fd, 1, 0) > 0;
+}
+
+int TakeReady() {
+  if (systrap.ready.empty()) return -1;
+  int slot = systrap.ready.front();
+  systrap.ready.pop_front();
+  return slot;
+}
+
+// Worth it when a processor is left for the Sentry.
+bool MaySpin() {
+  return !systrap.running.empty() &&
+         systrap.running.size() < static_cast<size_t>(systrap.processors);
+}
+
+int Spin(double limit_ns) {
+  uint64_t limit =
+      static_cast<uint64_t>(limit_ns * 1e-6 * static_cast<double>(systrap.ticks_per_ms));
+  for (uint64_t begin = __rdtsc(); __rdtsc() - begin < limit;) {
+    for (int i = 0; i < 16; i++) {
+      if (int slot = Scan(); slot >= 0) return slot;
+      _mm_pause();
+    }
+  }
+  return -1;
+}
+
+timespec ToTimespec(double ns) {
+  auto seconds = static_cast<time_t>(ns / 1e9);
+  return {seconds, static_cast<long>(ns - static_cast<double>(seconds) * 1e9)};
+}
+
+// Sleeps until something happens. True when a descriptor is ready.
+bool Sleep(double deadline_ns) {
+  sigset_t open;
+  pthread_sigmask(SIG_BLOCK, nullptr, &open);
+  sigdelset(&open, SIGCHLD);
+  pollfd fds[] = {{systrap.epoll_fd, POLLIN, 0}, {systrap.doorbell_fd, POLLIN, 0}};
+  timespec timeout{};
+  if (deadline_ns != kNever) timeout = ToTimespec(std::max(deadline_ns - NowNs(), 0.0));
+  int count = ppoll(fds, 2, deadline_ns == kNever ? nullptr : &timeout, &open);
+  if (systrap.child_ended.exchange(false)) Reap();
+  if (count < 0) return false;
+  uint64_t rings = 0;
+  if (fds[1].revents != 0) (void)!read(systrap.doorbell_fd, &rings, sizeof rings);
+  return fds[0].revents != 0;
+}
+
+int Found(int slot) {
+  last_reported = slot;
+  return slot;
+}
+
+}  // namespace
+
+int Scan() {
+  size_t count = systrap.running.size();
+  for (size_t i = 0; i < count; i++) {
+    if (scan_from >= systrap.running.size()) scan_from = 0;
+    if (systrap.running.empty()) return -1;
+    int slot = systrap.running[scan_from++];
+    uint32_t state = std::atomic_ref<uint32_t>(MailboxOf(slot)->state).load();
+    if ((state == kMailStopped || state == kMailAsleep) && TakeStop(slot)) return slot;
+  }
+  return -1;
+}
+
+int Poll(double deadline_ns) {
+  ApplyResumes();
+  // A thread that was not resumed at once waits for something: it should not spin for it.
+  if (last_reported >= 0 && systrap.records[last_reported].state == kStopped) Park(last_reported);
+  last_reported = -1;
+  if (++polls % kLookAfter == 0) {
+    if (systrap.child_ended.exchange(false)) Reap();
+    if (DescriptorReady()) return -1;
+  }
+  for (;;) {
+    if (int slot = TakeReady(); slot >= 0) return Found(slot);
+    if (int slot = Scan(); slot >= 0) return Found(slot);
+    if (deadline_ns <= 0) return -1;
+    double left_ns = deadline_ns == kNever ? kSpinNs : deadline_ns - NowNs();
+    if (left_ns <= 0) return -1;
+    if (MaySpin()) {
+      if (int slot = Spin(std::min(left_ns, kSpinNs)); slot >= 0) return Found(slot);
+    }
+    std::atomic_ref<uint32_t> sleeping(systrap.header->sleeping);
+    sleeping.store(1);
+    int slot = Scan();
+    bool ready = slot < 0 && Sleep(deadline_ns);
+    sleeping.store(0);
+    if (slot >= 0) return Found(slot);
+    if (ready) return -1;
+  }
+}
+
+}  // namespace runsc::systrap

@@ -1,0 +1,210 @@
+// Starting the platform: shared files, the signal handlers' description, the template process.
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+
+#include "../doorbell.h"
+#include "stub.h"
+#include "systrap.h"
+
+namespace runsc::systrap {
+
+Systrap systrap;
+
+namespace {
+
+constexpr uint64_t kRestorerFlag = 0x04000000;  // SA_RESTORER
+constexpr unsigned long kFsgsbase = 2;          // HWCAP2_FSGSBASE
+constexpr double kFirstStopNs = 2e9;
+
+// What the application's threads let through: the processor's signals and our own.
+constexpr uint64_t Bit(int signal) { return 1ull << (signal - 1); }
+constexpr int kHandled[] = {SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, kInterruptSignal};
+
+// Other threads of this process, if it has any, may be those that the host tells.
+void OnChild(int) {
+  uint64_t one = 1;
+  systrap.child_ended = true;
+  (void)!write(systrap.doorbell_fd, &one, sizeof one);
+}
+
+// A sparse file and our view of it.
+void* MakeShared(const char* name, size_t length, int* fd) {
+  *fd = static_cast<int>(syscall(SYS_memfd_create, name, MFD_CLOEXEC));
+  if (*fd < 0 || ftruncate(*fd, static_cast<off_t>(length)) < 0) return nullptr;
+  void* view = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fd, 0);
+  return view == MAP_FAILED ? nullptr : view;
+}
+
+int MakeFiles() {
+  constexpr size_t kAreas = kAreaBytes * kMaxSlots;
+  static_assert(kThreads + kAreas == kThreadsEnd);
+  systrap.areas = static_cast<uint8_t*>(MakeShared("runsc-threads", kAreas, &systrap.area_fd));
+  systrap.controls = static_cast<uint8_t*>(
+      MakeShared("runsc-control", kControlBytes * kMaxProcesses, &systrap.control_fd));
+  systrap.header = static_cast<Header*>(MakeShared("runsc-header", 0x1000, &systrap.header_fd));
+  if (!systrap.areas || !systrap.controls || !systrap.header) return -errno;
+  systrap.result_fd = static_cast<int>(syscall(SYS_memfd_create, "runsc-result", MFD_CLOEXEC));
+  systrap.child_result_fd =
+      static_cast<int>(syscall(SYS_memfd_create, "runsc-result", MFD_CLOEXEC));
+  systrap.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  systrap.doorbell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  systrap.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  systrap.code_fd = MakeCodeFile();
+  for (int fd : {systrap.result_fd, systrap.child_result_fd, systrap.done_fd, systrap.doorbell_fd,
+                 systrap.epoll_fd, systrap.code_fd}) {
+    if (fd < 0) return -EMFILE;
+  }
+  return 0;
+}
+
+void FillHeader() {
+  Header* header = systrap.header;
+  header->doorbell_fd = systrap.doorbell_fd;
+  header->one = 1;
+  header->spin = systrap.processors > 1 ? kSpins : 0;
+  header->signal_mask = ~0ull;
+  for (int signal : kHandled) header->signal_mask &= ~Bit(signal);
+  header->action.handler = HandlerAddress();
+  header->action.flags = SA_SIGINFO | SA_ONSTACK | kRestorerFlag;
+  header->action.restorer = RestorerAddress();
+  header->action.mask = ~0ull;
+  snprintf(header->name, sizeof header->name, "runsc-stub");
+  size_t first = WriteProcessFilter(header->filters);
+  size_t second = WriteThreadFilter(header->filters + first, systrap.doorbell_fd);
+  auto address = [](size_t i) {
+    return reinterpret_cast<sock_filter*>(kHeader + offsetof(Header, filters) +
+                                          i * sizeof(sock_filter));
+  };
+  header->process_filter = {static_cast<unsigned short>(first), address(0)};
+  header->thread_filter = {static_cast<unsigned short>(second), address(first)};
+}
+
+// The template's list: it sheds all that is not the stub, and confines itself.
+void FillTemplateList(Control* control) {
+  Op* op = control->ops;
+  auto put = [&](Op each) { *op++ = each; };
+  auto header = [](size_t offset) { return kHeader + offset; };
+  put({SYS_munmap, {0, kCode}});
+  put({SYS_munmap, {kControlEnd, kUserEnd - kControlEnd}});
+  put({SYS_setsid, {}});
+  put({SYS_prctl, {PR_SET_PDEATHSIG, SIGKILL}});
+  put({SYS_prctl, {PR_SET_NAME, header(offsetof(Header, name))}});
+  put({SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1}});
+  for (int signal : kHandled) {
+    put({SYS_rt_sigaction,
+         {static_cast<uint64_t>(signal), header(offsetof(Header, action)), 0, 8}});
+  }
+  // Before the filter, which does not admit it; the last result is what is reported.
+  put({SYS_seccomp, {1, 4, header(offsetof(Header, process_filter))}});
+  put({SYS_getppid, {}});
+  control->count = static_cast<uint32_t>(op - control->ops);
+  control->result_fd = systrap.result_fd;
+  control->done_fd = systrap.done_fd;
+  control->parent_pid = static_cast<uint32_t>(systrap.sentry_pid);
+  control->one = 1;
+  control->go = 1;
+}
+
+// The copy's own child is the template: it is our child too, and the only one left.
+pid_t FindTemplate(pid_t copy) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", systrap.sentry_pid);
+  FILE* children = fopen(path, "re");
+  if (children == nullptr) return -errno;
+  int pid = 0;
+  int found = -ESRCH;
+  while (fscanf(children, "%d", &pid) == 1) {
+    if (pid != copy) found = pid;
+  }
+  fclose(children);
+  return found;
+}
+
+int MakeTemplate() {
+  systrap.template_process = TakeProcess();
+  Process& process = systrap.processes[static_cast<size_t>(systrap.template_process)];
+  Control* control = ControlOf(systrap.template_process);
+  FillTemplateList(control);
+  // Blocked signals are inherited, and the memory threads shall have none.
+  uint64_t mask = ~0ull;
+  uint64_t old = 0;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, 8);
+  pid_t copy = CloneTemplate(systrap.code_fd, systrap.header_fd, systrap.control_fd);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, 8);
+  if (copy < 0) return -errno;
+  waitpid(copy, nullptr, __WALL);
+  process.pid = FindTemplate(copy);
+  if (process.pid < 0) return process.pid;
+  if (int error = AwaitReports(1, &process); error < 0) return error;
+  uint64_t result = ResultOf(systrap.result_fd);
+  return -static_cast<int>(result & 0xfff);
+}
+
+void CountTicks() {
+  double begin_ns = NowNs();
+  uint64_t begin = __rdtsc();
+  while (NowNs() < begin_ns + 1e6) continue;
+  systrap.ticks_per_ms = __rdtsc() - begin;
+}
+
+// The first application thread shows where the host lays its frames.
+int ProbeFrame() {
+  int process = CloneProcess(systrap.template_process, 0, 0);
+  if (process < 0) return process;
+  double limit = NowNs() + kFirstStopNs;
+  std::atomic_ref<uint32_t> state(MailboxOf(0)->state);
+  while (state.load() == 0 && NowNs() < limit) sched_yield();
+  bool learned = state.load() != 0 && LearnFrame(0);
+  KillProcess(process);
+  return learned ? 0 : -ENOTSUP;
+}
+
+}  // namespace
+
+int Start() {
+  if (systrap.shared != nullptr) return -EBUSY;
+  if ((getauxval(AT_HWCAP2) & kFsgsbase) == 0) return -ENOTSUP;
+  size_t length = kSharedBytes;
+  void* memory = mmap(nullptr, length, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return -errno;
+  systrap.shared = static_cast<runsc::Header*>(memory);
+  systrap.records = reinterpret_cast<Record*>(systrap.shared + 1);
+  systrap.threads.resize(kMaxSlots);
+  systrap.staged.resize(kStagedOps);
+  systrap.sentry_pid = static_cast<pid_t>(syscall(SYS_getpid));
+  if (sched_getaffinity(0, sizeof systrap.allowed, &systrap.allowed) == 0) {
+    systrap.processors = CPU_COUNT(&systrap.allowed);
+  }
+  struct sigaction child {};
+  child.sa_handler = OnChild;
+  child.sa_flags = SA_NOCLDSTOP | SA_RESTART;
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGCHLD);
+  if (sigaction(SIGCHLD, &child, nullptr) < 0) return -errno;
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  CountTicks();
+  if (int error = MakeFiles(); error < 0) return error;
+  FillHeader();
+  if (int error = MakeTemplate(); error < 0) return error;
+  return ProbeFrame();
+}
+
+}  // namespace runsc::systrap

@@ -1,0 +1,314 @@
+// The stub's code: a memory thread's loop, the start of an application thread, and the handler of
+// all its signals. General registers only, no stack but the signal frame's, no libc.
+//
+// The memory thread keeps everything in registers, its list is read-only for the process, and its
+// results go where only the host can write: the position of a file and an event counter. So the
+// application threads beside it can neither lead it astray nor speak for it.
+
+#include "stub.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../stub.h"
+#include "layout.h"
+
+asm(R"(
+  .pushsection .text
+  .set CODE, 0x7fffd0000000
+  .set HEADER, 0x7fffd0001000
+  .set CONTROL, 0x7fffd0002000
+  .set OPS, 64
+  .set CHILD_OPS, 7232
+  .set AREA, 0x4000
+
+  .macro HOST_CALL nr
+  mov $\nr, %eax
+  syscall
+  .endm
+
+  // Runs the operations from rbx up to rbp; the first error goes to r12, the last result to r13.
+  .macro LOAD_OP
+  mov (%rbx), %rax
+  mov 8(%rbx), %rdi
+  mov 16(%rbx), %rsi
+  mov 24(%rbx), %rdx
+  mov 32(%rbx), %r10
+  mov 40(%rbx), %r8
+  mov 48(%rbx), %r9
+  syscall
+  .endm
+
+runsc_systrap_begin:
+  // r14: the control page. r15: the last value of Control::go. rsp: zero, here and only here.
+runsc_systrap_memory:
+  mov (%r14), %edx
+  cmp %edx, %r15d
+  jne 1f
+  mov %r14, %rdi
+  xor %esi, %esi
+  xor %r10d, %r10d
+  HOST_CALL 202
+  jmp runsc_systrap_memory
+1:
+  mov %edx, %r15d
+  lea OPS(%r14), %rbx
+  imul $56, 4(%r14), %ebp
+  add %rbx, %rbp
+  xor %r12d, %r12d
+  xor %r13d, %r13d
+2:
+  cmp %rbp, %rbx
+  jae 4f
+  LOAD_OP
+  // A new thread must not look at the list: it may be another one by now.
+  test %rsp, %rsp
+  jnz runsc_systrap_thread
+  mov %rax, %r13
+  test %rax, %rax
+  jns 3f
+  xor %r13d, %r13d
+  test %r12, %r12
+  cmovz %rax, %r12
+3:
+  cmpq $56, (%rbx)
+  lea 56(%rbx), %rbx
+  jne 2b
+  test %rax, %rax
+  jnz 2b
+  jmp runsc_systrap_child
+4:
+  // lseek(result_fd, result << 12 | errno); write(done_fd, 1).
+  shl $12, %r13
+  sub %r12, %r13
+  mov 8(%r14), %edi
+  mov %r13, %rsi
+  xor %edx, %edx
+  HOST_CALL 8
+  mov 12(%r14), %edi
+  lea 24(%r14), %rsi
+  mov $8, %edx
+  HOST_CALL 1
+  jmp runsc_systrap_memory
+
+  // A new process. The last of the child's operations replaces the control page by its own.
+runsc_systrap_child:
+  lea CHILD_OPS(%r14), %rbx
+  imul $56, 16(%r14), %ebp
+  add %rbx, %rbp
+  xor %r15d, %r15d
+5:
+  cmp %rbp, %rbx
+  jae 6f
+  LOAD_OP
+  add $56, %rbx
+  test %rax, %rax
+  jns 5b
+  jmp runsc_systrap_exit_group
+6:
+  // The Sentry may have died before it was told about as our parent.
+  HOST_CALL 110
+  cmp %eax, 20(%r14)
+  je runsc_systrap_memory
+runsc_systrap_exit_group:
+  xor %edi, %edi
+  HOST_CALL 231
+  ud2
+
+  // A new application thread: rsp is the end of its area. Its first stop is a call of its own.
+runsc_systrap_thread:
+  lea -AREA(%rsp), %rbx
+  movabs $HEADER, %r13
+  lea 40(%rbx), %rdi
+  xor %esi, %esi
+  HOST_CALL 131
+  mov $2, %edi
+  lea 24(%r13), %rsi
+  xor %edx, %edx
+  mov $8, %r10d
+  HOST_CALL 14
+  mov $1, %edi
+  mov $4, %esi
+  lea 32(%r13), %rdx
+  HOST_CALL 317
+  test %rax, %rax
+  jnz runsc_systrap_exit_group
+  xor %esp, %esp
+  HOST_CALL 39
+  ud2
+
+  // The handler: (signal, siginfo, ucontext) on the thread's own signal stack.
+runsc_systrap_handler:
+  mov %rsp, %rbx
+  and $-AREA, %rbx
+  mov %rdx, 24(%rbx)
+  mov %rsi, 32(%rbx)
+  rdfsbase %rax
+  mov %rax, 8(%rbx)
+  rdgsbase %rax
+  mov %rax, 16(%rbx)
+  movabs $HEADER, %r13
+  mov $1, %eax
+  xchg %eax, (%rbx)
+  cmp $4, %eax
+  je runsc_systrap_exit
+  cmpl $0, (%r13)
+  je 7f
+  mov 8(%r13), %edi
+  lea 16(%r13), %rsi
+  mov $8, %edx
+  HOST_CALL 1
+7:
+  mov 4(%r13), %ecx
+8:
+  mov (%rbx), %eax
+  cmp $1, %eax
+  jne 10f
+  dec %ecx
+  js 9f
+  pause
+  jmp 8b
+9:
+  mov $1, %eax
+  mov $3, %edx
+  lock cmpxchg %edx, (%rbx)
+  mov (%rbx), %eax
+10:
+  cmp $3, %eax
+  jne 11f
+  mov %rbx, %rdi
+  xor %esi, %esi
+  mov $3, %edx
+  xor %r10d, %r10d
+  HOST_CALL 202
+  mov (%rbx), %eax
+  jmp 10b
+11:
+  cmp $4, %eax
+  je runsc_systrap_exit
+  cmp $1, %eax
+  je 9b
+  mov 8(%rbx), %rax
+  wrfsbase %rax
+  mov 16(%rbx), %rax
+  wrgsbase %rax
+  add $8, %rsp
+runsc_systrap_restorer:
+  HOST_CALL 15
+  ud2
+runsc_systrap_exit:
+  xor %edi, %edi
+  HOST_CALL 60
+  ud2
+runsc_systrap_end:
+
+  // runsc_systrap_clone(code_fd, header_fd, control_fd): clone(2) without a stack, twice: CLONE_VM
+  // drops what a copy inherits for libc's sake (rseq above all, where the scheduler writes).
+  .type runsc_systrap_clone, @function
+runsc_systrap_clone:
+  push %rbx
+  push %rbp
+  push %r12
+  mov %edi, %ebx
+  mov %esi, %ebp
+  mov %edx, %r12d
+  mov $0x411, %edi
+  xor %esi, %esi
+  xor %edx, %edx
+  xor %r10d, %r10d
+  xor %r8d, %r8d
+  HOST_CALL 56
+  test %rax, %rax
+  jz 12f
+  pop %r12
+  pop %rbp
+  pop %rbx
+  ret
+12:
+  mov $0x8511, %edi
+  xor %esi, %esi
+  xor %edx, %edx
+  xor %r10d, %r10d
+  xor %r8d, %r8d
+  HOST_CALL 56
+  test %rax, %rax
+  jz 13f
+  xor %edi, %edi
+  HOST_CALL 60
+13:
+  movabs $CODE, %rdi
+  mov $0x1000, %esi
+  mov $5, %edx
+  mov $0x12, %r10d
+  mov %ebx, %r8d
+  xor %r9d, %r9d
+  HOST_CALL 9
+  test %rax, %rax
+  js 14f
+  movabs $HEADER, %rdi
+  mov $0x1000, %esi
+  mov $1, %edx
+  mov $0x11, %r10d
+  mov %ebp, %r8d
+  xor %r9d, %r9d
+  HOST_CALL 9
+  test %rax, %rax
+  js 14f
+  movabs $CONTROL, %rdi
+  mov $0x2000, %esi
+  mov $1, %edx
+  mov $0x11, %r10d
+  mov %r12d, %r8d
+  xor %r9d, %r9d
+  HOST_CALL 9
+  test %rax, %rax
+  js 14f
+  mov %rax, %r14
+  xor %r15d, %r15d
+  xor %esp, %esp
+  movabs $CODE, %rax
+  jmp *%rax
+14:
+  xor %edi, %edi
+  HOST_CALL 231
+  .size runsc_systrap_clone, . - runsc_systrap_clone
+  .popsection
+)");
+
+extern "C" const char runsc_systrap_begin[], runsc_systrap_handler[], runsc_systrap_restorer[],
+    runsc_systrap_end[];
+extern "C" long runsc_systrap_clone(int code_fd, int header_fd, int control_fd);
+
+namespace runsc::systrap {
+
+static_assert(kCode == 0x7fffd0000000 && kHeader == 0x7fffd0001000 && kControl == 0x7fffd0002000);
+static_assert(kAreaBytes == 0x4000, "the code above knows these");
+
+uint64_t HandlerAddress() { return kCode + (runsc_systrap_handler - runsc_systrap_begin); }
+uint64_t RestorerAddress() { return kCode + (runsc_systrap_restorer - runsc_systrap_begin); }
+
+int MakeCodeFile() {
+  int fd = static_cast<int>(syscall(SYS_memfd_create, "runsc-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (fd < 0) return -errno;
+  size_t length = runsc_systrap_end - runsc_systrap_begin;
+  if (ftruncate(fd, 0x1000) < 0 ||
+      pwrite(fd, runsc_systrap_begin, length, 0) != static_cast<ssize_t>(length)) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  return fd;
+}
+
+pid_t CloneTemplate(int code_fd, int header_fd, int control_fd) {
+  const void* needed[] = {reinterpret_cast<const void*>(runsc_systrap_clone),
+                          __builtin_thread_pointer()};
+  HideMappings(needed, 2);
+  return static_cast<pid_t>(runsc_systrap_clone(code_fd, header_fd, control_fd));
+}
+
+}  // namespace runsc::systrap

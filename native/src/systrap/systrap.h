@@ -1,0 +1,149 @@
+// The systrap platform's state: processes, application threads, and the records JavaScript sees.
+
+#ifndef RUNSC_NATIVE_SYSTRAP_SYSTRAP_H_
+#define RUNSC_NATIVE_SYSTRAP_SYSTRAP_H_
+
+#include <sched.h>
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "../tracer.h"
+#include "layout.h"
+
+namespace runsc::systrap {
+
+// The signal by which the Sentry stops a running thread.
+constexpr int kInterruptSignal = SIGURG;
+
+// How many operations JavaScript hands over at once.
+constexpr size_t kStagedOps = 4096;
+// How often a stopped thread looks at its mailbox before it sleeps.
+constexpr uint32_t kSpins = 1000;
+
+using FpBytes = std::vector<uint8_t>;
+
+// What only the Sentry knows of an application thread.
+struct Thread {
+  int32_t process = -1;
+  int32_t tid = 0;
+  bool starting = false;          // has yet to make its first stop
+  bool interrupt_wanted = false;
+  bool interrupt_sent = false;    // and the stop it leads to has not been seen
+  bool timed = false;             // others share its process: the host's clock does not tell them apart
+  int32_t running_index = -1;
+  double resumed_at_ns = 0;
+  double run_ns = 0;
+  std::unique_ptr<FpBytes> first_fp;  // what a starting thread is to begin with
+};
+
+// One stub process; its index is that of its control page.
+struct Process {
+  pid_t pid = 0;
+  bool dead = false;
+  int32_t cpu = -1;  // that of its memory thread
+  std::vector<int> slots;
+};
+
+// Where the host lays a stop's state in a thread's area; the same for all.
+struct FrameLayout {
+  size_t context = 0;
+  size_t info = 0;
+  size_t fp = 0;
+  size_t fp_bytes = 0;
+};
+
+struct Systrap {
+  runsc::Header* shared = nullptr;  // what JavaScript sees, with the records behind it
+  Record* records = nullptr;
+  std::vector<Thread> threads;
+  std::vector<Process> processes;
+  std::vector<int> free_processes;
+  std::vector<int> running;
+  std::deque<int> ready;
+  std::unordered_set<pid_t> strays;  // ended children that were no process of ours yet
+  uint8_t* areas = nullptr;
+  uint8_t* controls = nullptr;
+  Header* header = nullptr;
+  std::vector<Op> staged;  // JavaScript writes operations here
+  FrameLayout frame;
+  uint64_t fp_features = 0;
+  uint32_t mxcsr_mask = 0xffff;
+  pid_t sentry_pid = 0;
+  int template_process = -1;
+  int code_fd = -1;
+  int header_fd = -1;
+  int control_fd = -1;
+  int area_fd = -1;
+  int result_fd = -1;
+  int child_result_fd = -1;
+  int done_fd = -1;
+  int doorbell_fd = -1;
+  int epoll_fd = -1;
+  int processors = 1;
+  std::atomic<bool> child_ended{false};
+  cpu_set_t allowed;
+  uint64_t ticks_per_ms = 1;
+};
+extern Systrap systrap;
+
+inline Mailbox* MailboxOf(int slot) {
+  return reinterpret_cast<Mailbox*>(systrap.areas + static_cast<size_t>(slot) * kAreaBytes);
+}
+inline Control* ControlOf(int process) {
+  return reinterpret_cast<Control*>(systrap.controls + static_cast<size_t>(process) * kControlBytes);
+}
+
+// start.cc
+int Start();
+
+// memory_thread.cc
+struct Made {
+  long error = 0;   // the first failure, -errno
+  uint64_t last = 0;  // the last result
+};
+// Runs operations in a process, with `clone` after them unless it is null. 0 or the first -errno;
+// the operations behind a failed one are done all the same.
+Made RunOps(int process, const Op* ops, size_t count);
+// A process with the mappings of `process` (after its first `count` staged operations), and a
+// thread in `slot` that has yet to start. Its index, or -errno.
+int CloneProcess(int process, size_t count, int slot);
+long CloneThread(int process, int slot);
+int TakeProcess();
+// Waits for `expected` reports of memory threads.
+int AwaitReports(uint64_t expected, const Process* who);
+uint64_t ResultOf(int fd);
+// Takes in the ends of children.
+void Reap();
+void KillProcess(int process);
+void ExitThread(int slot);
+bool HasEnded(int slot);
+
+// threads.cc
+void BindThread(int slot, int process, pid_t tid);
+void Forget(int slot);
+void ApplyResumes();
+void Interrupt(int slot);
+void ReportGone(int slot);
+// Takes in the stop a running thread's mailbox tells of: whether it is to be reported.
+bool TakeStop(int slot);
+void Park(int slot);
+bool LearnFrame(int slot);
+long FpState(int slot, bool set, uint8_t* bytes, size_t length);
+void ResetFpState(int slot);
+void CopyFpState(int from, int to);
+double RunNs(int slot);
+
+// poll.cc
+int Poll(double deadline_ns);
+// Has the mailboxes of running threads looked at once: a slot to report, or -1.
+int Scan();
+
+}  // namespace runsc::systrap
+
+#endif  // RUNSC_NATIVE_SYSTRAP_SYSTRAP_H_

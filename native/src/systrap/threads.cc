@@ -1,0 +1,370 @@
+// Application threads: their stops, read out of the signal frame in the thread's area, and their
+// resumes. The area is the application's to write, so everything in it is a value to be checked or
+// to be believed of that application alone; the layout is ours and is never read from it.
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "../doorbell.h"
+#include "systrap.h"
+
+namespace runsc::systrap {
+namespace {
+
+constexpr uint64_t kTrapFlag = 0x100;
+constexpr uint64_t kUserCs = 0x33;
+constexpr uint64_t kUserDs = 0x2b;
+constexpr uint64_t kBaseLimit = 0x7ffffffff000;
+constexpr int kSysSeccomp = 1;
+
+// The XSAVE area: legacy part, what Linux tells there, header, the rest.
+constexpr size_t kMxcsr = 24;
+constexpr size_t kMxcsrMask = 28;
+constexpr size_t kSoftware = 464;
+constexpr size_t kSoftwareFeatures = 8;
+constexpr size_t kSoftwareSize = 16;  // xstate_size within it
+constexpr size_t kLegacyBytes = 512;
+constexpr size_t kHeaderBytes = 64;
+
+
+Thread& ThreadOf(int slot) { return systrap.threads[static_cast<size_t>(slot)]; }
+
+greg_t* ContextOf(int slot) {
+  auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
+  return reinterpret_cast<ucontext_t*>(area + systrap.frame.context)->uc_mcontext.gregs;
+}
+
+uint8_t* FpArea(int slot) {
+  return reinterpret_cast<uint8_t*>(MailboxOf(slot)) + systrap.frame.fp;
+}
+
+void FetchRegisters(int slot) {
+  const greg_t* from = ContextOf(slot);
+  user_regs_struct& to = systrap.records[slot].regs;
+  auto get = [&](int reg) { return static_cast<unsigned long long>(from[reg]); };
+  to.r15 = get(REG_R15);
+  to.r14 = get(REG_R14);
+  to.r13 = get(REG_R13);
+  to.r12 = get(REG_R12);
+  to.rbp = get(REG_RBP);
+  to.rbx = get(REG_RBX);
+  to.r11 = get(REG_R11);
+  to.r10 = get(REG_R10);
+  to.r9 = get(REG_R9);
+  to.r8 = get(REG_R8);
+  to.rax = get(REG_RAX);
+  to.rcx = get(REG_RCX);
+  to.rdx = get(REG_RDX);
+  to.rsi = get(REG_RSI);
+  to.rdi = get(REG_RDI);
+  to.orig_rax = ~0ull;
+  to.rip = get(REG_RIP);
+  to.cs = kUserCs;
+  to.eflags = get(REG_EFL);
+  to.rsp = get(REG_RSP);
+  to.ss = kUserDs;
+  to.fs_base = MailboxOf(slot)->fs_base;
+  to.gs_base = MailboxOf(slot)->gs_base;
+  to.ds = to.es = to.fs = to.gs = 0;
+  if ((systrap.records[slot].flags & kSingleStep) != 0) to.eflags &= ~kTrapFlag;
+}
+
+// False when the bases are none that could be loaded.
+bool LoadRegisters(int slot) {
+  greg_t* to = ContextOf(slot);
+  const user_regs_struct from = systrap.records[slot].regs;
+  if (from.fs_base >= kBaseLimit || from.gs_base >= kBaseLimit) return false;
+  auto put = [&](int reg, unsigned long long value) { to[reg] = static_cast<greg_t>(value); };
+  put(REG_R15, from.r15);
+  put(REG_R14, from.r14);
+  put(REG_R13, from.r13);
+  put(REG_R12, from.r12);
+  put(REG_RBP, from.rbp);
+  put(REG_RBX, from.rbx);
+  put(REG_R11, from.r11);
+  put(REG_R10, from.r10);
+  put(REG_R9, from.r9);
+  put(REG_R8, from.r8);
+  put(REG_RAX, from.rax);
+  put(REG_RCX, from.rcx);
+  put(REG_RDX, from.rdx);
+  put(REG_RSI, from.rsi);
+  put(REG_RDI, from.rdi);
+  put(REG_RIP, from.rip);
+  bool step = (systrap.records[slot].flags & kSingleStep) != 0;
+  put(REG_EFL, from.eflags | (step ? kTrapFlag : 0));
+  put(REG_RSP, from.rsp);
+  Mailbox* mail = MailboxOf(slot);
+  mail->fs_base = from.fs_base;
+  mail->gs_base = from.gs_base;
+  return true;
+}
+
+void StartRunning(int slot) {
+  Thread& thread = ThreadOf(slot);
+  systrap.records[slot].state = kRunning;
+  thread.running_index = static_cast<int32_t>(systrap.running.size());
+  systrap.running.push_back(slot);
+  systrap.shared->running = static_cast<uint32_t>(systrap.running.size());
+  if (thread.timed) thread.resumed_at_ns = NowNs();
+}
+
+void StopRunning(int slot) {
+  Thread& thread = ThreadOf(slot);
+  int32_t index = thread.running_index;
+  if (index < 0) return;
+  int last = systrap.running.back();
+  systrap.running[static_cast<size_t>(index)] = last;
+  ThreadOf(last).running_index = index;
+  thread.running_index = -1;
+  systrap.running.pop_back();
+  systrap.shared->running = static_cast<uint32_t>(systrap.running.size());
+  if (thread.timed) thread.run_ns += NowNs() - thread.resumed_at_ns;
+}
+
+bool Report(int slot, Reason reason) {
+  StopRunning(slot);
+  ThreadOf(slot).interrupt_wanted = false;
+  systrap.records[slot].state = kStopped;
+  systrap.records[slot].reason = reason;
+  return true;
+}
+
+void LetGo(int slot) {
+  Mailbox* mail = MailboxOf(slot);
+  if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailRun) == kMailAsleep) {
+    syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
+  }
+}
+
+// Registers that cannot be loaded fault, as the instruction that loads them would.
+bool RefuseRegisters(int slot) {
+  Record& record = systrap.records[slot];
+  record.fault_signal = SIGSEGV;
+  record.fault_code = SI_KERNEL;
+  record.fault_address = 0;
+  return Report(slot, kFault);
+}
+
+// The first stop is where every thread begins: it gets its real registers there.
+bool BeginThread(int slot) {
+  Thread& thread = ThreadOf(slot);
+  thread.starting = false;
+  if (systrap.processors > 1) {
+    sched_setaffinity(thread.tid, sizeof systrap.allowed, &systrap.allowed);
+  }
+  if (thread.first_fp) {
+    memcpy(FpArea(slot), thread.first_fp->data(), kSoftware);
+    memcpy(FpArea(slot) + kLegacyBytes, thread.first_fp->data() + kLegacyBytes,
+           systrap.frame.fp_bytes - kLegacyBytes);
+    thread.first_fp.reset();
+  }
+  if (thread.interrupt_wanted) return Report(slot, kInterrupted);
+  if (!LoadRegisters(slot)) return RefuseRegisters(slot);
+  LetGo(slot);
+  return false;
+}
+
+void Resume(int slot) {
+  Thread& thread = ThreadOf(slot);
+  const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
+  if (process.dead) return ReportGone(slot);
+  if (thread.interrupt_wanted) {
+    Report(slot, kInterrupted);
+    systrap.ready.push_back(slot);
+    return;
+  }
+  if (!thread.starting) {
+    if (!LoadRegisters(slot)) {
+      RefuseRegisters(slot);
+      systrap.ready.push_back(slot);
+      return;
+    }
+    LetGo(slot);
+  }
+  StartRunning(slot);
+}
+
+bool IsSynchronous(int signal) {
+  return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+         signal == SIGTRAP;
+}
+
+}  // namespace
+
+void BindThread(int slot, int process, pid_t tid) {
+  Process& owner = systrap.processes[static_cast<size_t>(process)];
+  Thread& thread = ThreadOf(slot);
+  thread = {};
+  thread.process = process;
+  thread.tid = tid;
+  thread.starting = true;
+  owner.slots.push_back(slot);
+  if (owner.slots.size() > 1) {
+    for (int each : owner.slots) ThreadOf(each).timed = true;
+  }
+  Record& record = systrap.records[slot];
+  record.tid = tid;
+  record.flags = 0;
+  record.state = kStopped;
+  record.reason = kInterrupted;
+}
+
+void Forget(int slot) {
+  StopRunning(slot);
+  std::erase(systrap.ready, slot);
+  ThreadOf(slot).first_fp.reset();
+  systrap.records[slot].state = kFree;
+}
+
+void ReportGone(int slot) {
+  Record& record = systrap.records[slot];
+  if (record.state == kStopped && record.reason == kExited) return;
+  std::erase(systrap.ready, slot);
+  Report(slot, kExited);
+  systrap.ready.push_back(slot);
+}
+
+void ApplyResumes() {
+  uint32_t count = std::min<uint32_t>(systrap.shared->resuming, kMaxSlots);
+  systrap.shared->resuming = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    int slot = systrap.shared->slots[i];
+    if (systrap.records[slot].state == kResuming) Resume(slot);
+  }
+}
+
+void Interrupt(int slot) {
+  Thread& thread = ThreadOf(slot);
+  uint32_t state = systrap.records[slot].state;
+  if (state != kRunning && state != kResuming) return;
+  thread.interrupt_wanted = true;
+  if (state == kResuming || thread.starting || thread.interrupt_sent) return;
+  thread.interrupt_sent = true;
+  const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
+  if (syscall(SYS_tgkill, process.pid, thread.tid, kInterruptSignal) == 0 || errno != ESRCH) return;
+  ReportGone(slot);
+}
+
+bool TakeStop(int slot) {
+  Thread& thread = ThreadOf(slot);
+  if (thread.starting) return BeginThread(slot);
+  auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
+  siginfo_t info;
+  memcpy(&info, area + systrap.frame.info, sizeof info);
+  Record& record = systrap.records[slot];
+  if (info.si_signo == SIGSYS && info.si_code == kSysSeccomp) {
+    FetchRegisters(slot);
+    // The host takes some numbers for restart codes of its own and meddles with the frame.
+    record.regs.rax = static_cast<uint64_t>(info.si_syscall);
+    record.regs.rip = reinterpret_cast<uint64_t>(info.si_call_addr);
+    // Other entries than the 64-bit "syscall" are not offered, nor are the x32 numbers.
+    auto nr = static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(record.regs.rax)));
+    bool native = info.si_arch == AUDIT_ARCH_X86_64 && (nr & 0xc0000000) != 0x40000000;
+    record.regs.rax = native ? nr : ~0ull;
+    return Report(slot, kSyscall);
+  }
+  if (IsSynchronous(info.si_signo) && info.si_code > 0) {
+    FetchRegisters(slot);
+    record.fault_signal = static_cast<uint32_t>(info.si_signo);
+    record.fault_code = info.si_code;
+    record.fault_address = reinterpret_cast<uint64_t>(info.si_addr);
+    return Report(slot, kFault);
+  }
+  if (info.si_signo == kInterruptSignal) thread.interrupt_sent = false;
+  if (thread.interrupt_wanted) {
+    FetchRegisters(slot);
+    return Report(slot, kInterrupted);
+  }
+  // Somebody else's signal, or an interrupt that another stop has outrun.
+  LetGo(slot);
+  return false;
+}
+
+void Park(int slot) {
+  uint32_t stopped = kMailStopped;
+  std::atomic_ref<uint32_t>(MailboxOf(slot)->state).compare_exchange_strong(stopped, kMailAsleep);
+}
+
+bool LearnFrame(int slot) {
+  const Mailbox mail = *MailboxOf(slot);
+  uint64_t base = kThreads + static_cast<uint64_t>(slot) * kAreaBytes;
+  FrameLayout& frame = systrap.frame;
+  frame.context = mail.context - base;
+  frame.info = mail.info - base;
+  if (frame.context > kAreaBytes - sizeof(ucontext_t)) return false;
+  if (frame.info > kAreaBytes - sizeof(siginfo_t)) return false;
+  auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
+  auto* context = reinterpret_cast<ucontext_t*>(area + frame.context);
+  frame.fp = reinterpret_cast<uint64_t>(context->uc_mcontext.fpregs) - base;
+  if (frame.fp > kAreaBytes - kLegacyBytes - kHeaderBytes) return false;
+  uint32_t size = 0;
+  memcpy(&size, area + frame.fp + kSoftware + kSoftwareSize, sizeof size);
+  frame.fp_bytes = size;
+  memcpy(&systrap.fp_features, area + frame.fp + kSoftware + kSoftwareFeatures, 8);
+  memcpy(&systrap.mxcsr_mask, area + frame.fp + kMxcsrMask, 4);
+  if (systrap.mxcsr_mask == 0) systrap.mxcsr_mask = 0xffbf;
+  return size >= kLegacyBytes + kHeaderBytes && frame.fp + size <= kAreaBytes;
+}
+
+void ResetFpState(int slot) {
+  FpBytes state(systrap.frame.fp_bytes);
+  state[0] = 0x7f;
+  state[1] = 0x03;
+  state[kMxcsr] = 0x80;
+  state[kMxcsr + 1] = 0x1f;
+  state[kLegacyBytes] = 3;
+  FpState(slot, true, state.data(), state.size());
+}
+
+long FpState(int slot, bool set, uint8_t* bytes, size_t length) {
+  size_t size = systrap.frame.fp_bytes;
+  if (length < size) return -EINVAL;
+  Thread& thread = ThreadOf(slot);
+  if (thread.starting && !thread.first_fp) {
+    thread.first_fp = std::make_unique<FpBytes>(size);
+    ResetFpState(slot);
+  }
+  uint8_t* state = thread.first_fp ? thread.first_fp->data() : FpArea(slot);
+  if (!set) {
+    memcpy(bytes, state, size);
+    memset(bytes + kSoftware, 0, kLegacyBytes - kSoftware);
+    return 0;
+  }
+  uint64_t header[kHeaderBytes / 8];
+  memcpy(header, bytes + kLegacyBytes, sizeof header);
+  uint32_t mxcsr = 0;
+  memcpy(&mxcsr, bytes + kMxcsr, sizeof mxcsr);
+  bool rest = std::any_of(header + 1, std::end(header), [](uint64_t word) { return word != 0; });
+  if ((header[0] & ~systrap.fp_features) != 0 || rest || (mxcsr & ~systrap.mxcsr_mask) != 0) {
+    return -EINVAL;
+  }
+  memcpy(state, bytes, kSoftware);
+  memcpy(state + kLegacyBytes, bytes + kLegacyBytes, size - kLegacyBytes);
+  return 0;
+}
+
+void CopyFpState(int from, int to) {
+  FpBytes state(systrap.frame.fp_bytes);
+  FpState(from, false, state.data(), state.size());
+  ThreadOf(to).first_fp = std::make_unique<FpBytes>(std::move(state));
+}
+
+double RunNs(int slot) {
+  const Thread& thread = ThreadOf(slot);
+  bool runs = thread.timed && systrap.records[slot].state == kRunning;
+  return thread.run_ns + (runs ? NowNs() - thread.resumed_at_ns : 0);
+}
+
+}  // namespace runsc::systrap

@@ -1,0 +1,38 @@
+/**
+ * The native half of the systrap platform: raw calls over slots of the shared records, and spaces,
+ * which are indices of stub processes. Only sentry/platform/systrap uses it.
+ */
+
+import { addon } from './index.ts';
+import type { PtraceShared } from './ptrace.ts';
+
+/** What `systrapStart` sets up: laid out as for the ptrace platform. */
+export type SystrapShared = PtraceShared;
+
+export interface SystrapCalls {
+  /** Once per process. -errno: ENOTSUP when the processor or the host's kernel is too old. */
+  systrapStart(): SystrapShared | number;
+  /** The next stopped slot, or -1. */
+  systrapPoll(deadlineNs: number): number;
+  /**
+   * Makes the first `count` staged operations in `space`, then a copy of it (-1: of the template)
+   * with one thread in `slot`, its floating-point state that of `from`. The new space, or -errno.
+   */
+  systrapProcess(space: number, from: number, slot: number, count: number): number;
+  /** One more thread, in `slot`: its tid, or -errno. */
+  systrapThread(space: number, from: number, slot: number): number;
+  /** Makes the first `count` staged operations. 0, or the first -errno. */
+  systrapOps(space: number, count: number): number;
+  systrapPid(space: number): number;
+  systrapInterrupt(slot: number): void;
+  /** Has one thread end. Its slot belongs to its space until the thread has ended. */
+  systrapExit(slot: number): void;
+  systrapEnded(slot: number): 0 | 1;
+  /** Kills the process; on return none of its threads touches memory any more. */
+  systrapKill(space: number): void;
+  /** Reads (set 0) or loads (set 1) the XSAVE area; null resets it. 0 or -errno. */
+  systrapFpState(slot: number, set: 0 | 1, bytes: Uint8Array | null): number;
+  systrapRunNs(slot: number): number;
+}
+
+export { addon as systrap };
