@@ -15,10 +15,10 @@ export interface SystrapCalls {
   /** The next stopped slot, or -1. */
   systrapPoll(deadlineNs: number): number;
   /**
-   * Makes the first `count` staged operations in `space`, then a copy of it (-1: of the template)
-   * with one thread in `slot`, its floating-point state that of `from`. The new space, or -errno.
+   * A copy of `space` (-1: of the template) with one thread in `slot`, its floating-point state that
+   * of `from`. The new space, or -errno.
    */
-  systrapProcess(space: number, from: number, slot: number, count: number): number;
+  systrapProcess(space: number, from: number, slot: number): number;
   /** One more thread, in `slot`: its tid, or -errno. */
   systrapThread(space: number, from: number, slot: number): number;
   /** Makes the first `count` staged operations. 0, or the first -errno. */

@@ -52,15 +52,12 @@ napi_value PollPlatform(napi_env env, napi_callback_info info) {
   return slot;
 }
 
-// process(from or -1, fromSlot, slot, count): a new space's index, or -errno. The first `count`
-// staged operations are made in `from` before.
+// process(from or -1, fromSlot, slot): a new space's index, or -errno.
 napi_value NewProcess(napi_env env, napi_callback_info info) {
-  Arguments<4> arguments(env, info);
+  Arguments<3> arguments(env, info);
   int from = arguments.Int(0);
   int slot = arguments.Int(2);
-  auto count = static_cast<size_t>(arguments.Int(3));
-  if (count > kStagedOps) return MakeNumber(env, -EINVAL);
-  int process = CloneProcess(from < 0 ? systrap::systrap.template_process : from, count, slot);
+  int process = CloneProcess(from < 0 ? systrap::systrap.template_process : from, slot);
   if (process >= 0 && from < 0) systrap::ResetFpState(slot);
   if (process >= 0 && from >= 0) CopyFpState(arguments.Int(1), slot);
   return MakeNumber(env, process);

@@ -131,14 +131,9 @@ int TakeProcess() {
   return static_cast<int>(systrap.processes.size()) - 1;
 }
 
-int CloneProcess(int from, size_t count, int slot) {
+int CloneProcess(int from, int slot) {
   int index = TakeProcess();
   if (index < 0) return index;
-  size_t before = count <= kBatchOps - 1 ? 0 : count;
-  if (before > 0) RunOps(from, systrap.staged.data(), before);
-  std::vector<Op> ops(systrap.staged.begin() + static_cast<long>(before),
-                      systrap.staged.begin() + static_cast<long>(count));
-  ops.push_back({SYS_clone, {kProcessFlags}});
   Control* parent = ControlOf(from);
   parent->child_ops[0] = {SYS_prctl, {PR_SET_PDEATHSIG, SIGKILL}};
   parent->child_ops[1] = {SYS_munmap, {kThreads, kThreadsEnd - kThreads}};
@@ -157,17 +152,16 @@ int CloneProcess(int from, size_t count, int slot) {
   control->count = 2;
   control->go = 1;
   PrepareArea(slot);
-  Made made = RunBatch(from, ops.data(), ops.size(), 2);
+  const Op clone = {SYS_clone, {kProcessFlags}};
+  Made made = RunBatch(from, &clone, 1, 2);
   auto pid = static_cast<pid_t>(made.last);
   uint64_t child = made.error == 0 ? ResultOf(systrap.child_result_fd) : 0;
   long error = made.error != 0 ? made.error : -static_cast<long>(child & 0xfff);
   if (error < 0) {
-    // Operations that failed before the clone, or a child that could not be furnished.
-    if (pid > 0 && made.error != -EAGAIN && made.error != -ESRCH) {
+    // A child that could not be furnished.
+    if (made.error == 0) {
       kill(pid, SIGKILL);
       waitpid(pid, nullptr, __WALL);
-      uint64_t late = 0;
-      (void)!read(systrap.done_fd, &late, sizeof late);
     }
     systrap.free_processes.push_back(index);
     return static_cast<int>(error);

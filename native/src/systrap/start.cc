@@ -165,7 +165,7 @@ void CountTicks() {
 
 // The first application thread shows where the host lays its frames.
 int ProbeFrame() {
-  int process = CloneProcess(systrap.template_process, 0, 0);
+  int process = CloneProcess(systrap.template_process, 0);
   if (process < 0) return process;
   double limit = NowNs() + kFirstStopNs;
   std::atomic_ref<uint32_t> state(MailboxOf(0)->state);

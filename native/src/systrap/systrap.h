@@ -107,12 +107,11 @@ struct Made {
   long error = 0;   // the first failure, -errno
   uint64_t last = 0;  // the last result
 };
-// Runs operations in a process, with `clone` after them unless it is null. 0 or the first -errno;
-// the operations behind a failed one are done all the same.
+// Runs operations in a process; those behind a failed one are done all the same.
 Made RunOps(int process, const Op* ops, size_t count);
-// A process with the mappings of `process` (after its first `count` staged operations), and a
-// thread in `slot` that has yet to start. Its index, or -errno.
-int CloneProcess(int process, size_t count, int slot);
+// A process with the mappings of `process`, and a thread in `slot` that has yet to start. Its index,
+// or -errno.
+int CloneProcess(int process, int slot);
 long CloneThread(int process, int slot);
 int TakeProcess();
 // Waits for `expected` reports of memory threads.

@@ -70,7 +70,7 @@ export class SystrapPlatform implements Platform {
   ): { space: SystrapAddressSpace; context: SystrapContext } | number {
     const slot = this.#takeSlot();
     if (slot < 0) return slot;
-    const index = systrap.systrapProcess(from?.space.index ?? -1, from?.slot ?? -1, slot, 0);
+    const index = systrap.systrapProcess(from?.space.index ?? -1, from?.slot ?? -1, slot);
     if (index < 0) {
       this.freeSlot(slot);
       return index;
