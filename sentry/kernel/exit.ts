@@ -11,7 +11,7 @@ import {
   SIGKILL,
 } from '../../spec/linux/signal.ts';
 import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
-import { notifyParent, sendToGroup, sendToProcessGroup } from './signal_send.ts';
+import { notifyParent, retargetSignals, sendToGroup, sendToProcessGroup } from './signal_send.ts';
 import { TASK_DEAD, type Task } from './task.ts';
 import type { ProcessGroup, ThreadGroup } from './thread_group.ts';
 
@@ -48,6 +48,7 @@ export function exitTask(t: Task): void {
   g.tasks.delete(t);
   if (t !== g.leader) t.container.pids.tasks.delete(t.tid);
   if (g.tasks.size === 0) groupDied(g);
+  else if (!g.exiting && !g.pending.set.empty) retargetSignals(t);
 }
 
 /** Lets a parent that waits for this task's exec or exit go on. */
@@ -68,7 +69,10 @@ function groupDied(g: ThreadGroup): void {
   reparentChildren(g);
   if (g.session.leader === g) hangupSession(g);
   const pg = g.processGroup;
-  if (g.parent && g.parent.session === g.session) signalIfOrphaned(pg);
+  // Only a parent outside the group kept it from being orphaned.
+  if (g.parent && g.parent.session === g.session && g.parent.processGroup !== pg) {
+    signalIfOrphaned(pg);
+  }
   if (pids.init === g) {
     killNamespace(g);
     g.leader.container.groupExited(g);
@@ -142,6 +146,7 @@ function reparentChildren(g: ThreadGroup): void {
       continue;
     }
     child.parent = heir;
+    child.exitSignal = SIGCHLD;
     heir.children.add(child);
     for (const t of child.tasks) {
       if (t.parentDeathSignal !== 0)
@@ -160,7 +165,6 @@ function adoptZombie(child: ThreadGroup, heir: ThreadGroup): void {
     reap(child);
     return;
   }
-  child.exitSignal = SIGCHLD;
   notifyOfExit(child, SIGCHLD);
   heir.childQueue.notify(POLLIN);
 }

@@ -20,7 +20,7 @@ import {
 } from '../../spec/linux/futex.ts';
 import type { FutexKey } from '../mm/futex_key.ts';
 import { type FutexQueue, FutexWaiter, futexKeyOf } from './futex.ts';
-import type { Task } from './task.ts';
+import { TASK_DEAD, type Task } from './task.ts';
 
 /** FUTEX_LOCK_PI, FUTEX_LOCK_PI2 and, with `tryOnly`, FUTEX_TRYLOCK_PI. */
 export function lockPi(
@@ -49,7 +49,7 @@ export function lockPi(
     }
     if (tryOnly) return -EAGAIN;
     const owner = t.container.pids.tasks.get(ownerTid);
-    if (owner === undefined) return -ESRCH;
+    if (owner === undefined || owner.state === TASK_DEAD) return -ESRCH;
     const seen = mm.compareExchangeU32(addr, word, (word | FUTEX_WAITERS) >>> 0);
     if (seen < 0) return seen;
     if (seen !== word) continue;

@@ -6,6 +6,7 @@
  * next; only then does the platform sleep.
  */
 import { ENOSYS } from '../../spec/linux/errno.ts';
+import { SIGKILL } from '../../spec/linux/signal.ts';
 import type { Clock } from '../base/clock.ts';
 import { TimerQueue } from '../base/timer_queue.ts';
 import type { VdsoPages } from '../loader/load.ts';
@@ -23,10 +24,11 @@ import {
 } from '../platform/platform.ts';
 import { Vfs } from '../vfs/vfs.ts';
 import type { Container } from './container.ts';
-import { exitTask } from './exit.ts';
+import { beginGroupExit, exitTask } from './exit.ts';
 import { handleFault } from './fault.ts';
 import { FutexTable } from './futex.ts';
 import { DELIVER_RESUME, type DeliveryResult, deliverSignals } from './signal_delivery.ts';
+import { fatalSignalPending } from './signal_send.ts';
 import { SyscallArgs } from './syscall_args.ts';
 import { BLOCKED, NO_RESULT, type SyscallTable } from './syscall_table.ts';
 import {
@@ -165,7 +167,7 @@ export class Kernel {
         return;
       }
       case TASK_VFORK:
-        if (t.group.exiting || !t.vforking) {
+        if (t.group.exiting || !t.vforking || fatalSignalPending(t)) {
           t.state = TASK_KERNEL;
           this.finishSyscall(t, t.syscallResult);
           this.returnToUser(t);
@@ -195,8 +197,7 @@ export class Kernel {
         break;
       case STOP_EXITED:
         this.log(`task ${t.tid} (${t.name}) lost its host thread`);
-        t.group.exiting = true;
-        t.group.exitStatus = 9;
+        beginGroupExit(t.group, SIGKILL);
         break;
     }
     this.returnToUser(t);

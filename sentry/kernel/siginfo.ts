@@ -116,6 +116,7 @@ export function decodeQueuedSigInfo(bytes: Uint8Array, signo: number): SigInfo {
   const raw = SIGINFO_KILL.decode(bytes);
   return {
     signo,
+    queued: true,
     errno: raw.si_errno,
     code: raw.si_code,
     pid: raw.si_pid,

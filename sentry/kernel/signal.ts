@@ -19,6 +19,8 @@ import { SignalSet } from './signal_set.ts';
 export const SIGNAL_MAX = 64;
 /** Signals from here on are queued one by one (real-time). */
 export const FIRST_REALTIME = 32;
+/** Of one process or thread, whatever RLIMIT_SIGPENDING allows. */
+export const MAX_QUEUED = 65536;
 
 export const STOP_SIGNALS = SignalSet.of(SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU);
 export const UNBLOCKABLE = SignalSet.of(SIGKILL, SIGSTOP);
@@ -45,6 +47,8 @@ export interface SigInfo {
   overrun?: number;
   readonly band?: number;
   readonly fd?: number;
+  /** Made by rt_sigqueueinfo(2): whatever it says, it comes from inside the container. */
+  readonly queued?: boolean;
   /** For SIGSYS. */
   readonly syscall?: number;
 }

@@ -7,7 +7,14 @@ import { EAGAIN, EPERM } from '../../spec/linux/errno.ts';
 import { POLLIN } from '../../spec/linux/poll.ts';
 import { RLIMIT_SIGPENDING } from '../../spec/linux/resource.ts';
 import { SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGSTOP } from '../../spec/linux/signal.ts';
-import { DEFAULT_ACTION, FIRST_REALTIME, type SigInfo, STOP_SIGNALS } from './signal.ts';
+import {
+  DEFAULT_ACTION,
+  FIRST_REALTIME,
+  MAX_QUEUED,
+  type SigInfo,
+  SIGNAL_MAX,
+  STOP_SIGNALS,
+} from './signal.ts';
 import { SignalSet } from './signal_set.ts';
 import { TASK_BLOCKED, TASK_RUNNING, TASK_STOPPED, TASK_VFORK, type Task } from './task.ts';
 import type { ProcessGroup, ThreadGroup } from './thread_group.ts';
@@ -78,7 +85,8 @@ function send(g: ThreadGroup, target: Task | null, info: SigInfo): number {
   prepare(g, signo);
   if (dropped(g, target, info)) return 0;
   const pending = target === null ? g.pending : target.pending;
-  if (signo >= FIRST_REALTIME && pending.length >= g.limits.soft(RLIMIT_SIGPENDING)) {
+  const most = Math.min(g.limits.soft(RLIMIT_SIGPENDING), MAX_QUEUED);
+  if (signo >= FIRST_REALTIME && pending.length >= most) {
     return -EAGAIN;
   }
   pending.add(info);
@@ -131,7 +139,7 @@ function dropped(g: ThreadGroup, target: Task | null, info: SigInfo): boolean {
   const isInit = g.leader.container.pids.init === g;
   if (isInit && g.handlers.get(signo).handler === SIG_DFL) {
     // Init gets only signals it asked for, except SIGKILL and SIGSTOP from outside its container.
-    const outside = info.pid === undefined || info.pid === 0;
+    const outside = info.queued !== true && (info.pid === undefined || info.pid === 0);
     if (!outside || (signo !== SIGKILL && signo !== SIGSTOP)) return true;
   }
   if (signo === SIGKILL || signo === SIGSTOP) return false;
@@ -157,6 +165,34 @@ function wake(g: ThreadGroup, target: Task | null, signo: number): void {
     wakeTask(t);
     return;
   }
+}
+
+/**
+ * The group's signals that `t` was woken for and can take no more (it blocked them, or it exits) go
+ * to another thread (Linux's retarget_shared_pending).
+ */
+export function retargetSignals(t: Task): void {
+  const left = t.group.pending.set.copy();
+  for (const other of t.group.tasks) {
+    if (left.empty) return;
+    if (other === t || !left.anyOutside(other.signalMask)) continue;
+    wakeTask(other);
+    left.set(left.lo & other.signalMask.lo, left.hi & other.signalMask.hi);
+  }
+}
+
+/** Whether a signal that ends the process waits for `t`, which sleeps through all others. */
+export function fatalSignalPending(t: Task): boolean {
+  const g = t.group;
+  for (const set of [t.pending.set, g.pending.set]) {
+    if (set.has(SIGKILL)) return true;
+    if (!set.anyOutside(t.signalMask) || g.leader.container.pids.init === g) continue;
+    for (let s = 1; s <= SIGNAL_MAX; s++) {
+      if (!set.has(s) || t.signalMask.has(s) || STOP_SIGNALS.has(s)) continue;
+      if (g.handlers.get(s).handler === SIG_DFL && !g.handlers.ignores(s)) return true;
+    }
+  }
+  return false;
 }
 
 /** Makes `t` notice its pending signals soon. */

@@ -16,12 +16,13 @@ import type { FsCaller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FsContext } from '../vfs/fs_context.ts';
 import type { Path } from '../vfs/mount.ts';
+import { OpenFile } from '../vfs/open_file.ts';
 import type { Container } from './container.ts';
 import type { FdTable } from './fd_table.ts';
 import { IoAccounting } from './io_accounting.ts';
 import type { Kernel } from './kernel.ts';
 import { type AlternateStack, PendingSignals } from './signal.ts';
-import { sendToTask } from './signal_send.ts';
+import { retargetSignals, sendToTask } from './signal_send.ts';
 import { SignalSet } from './signal_set.ts';
 import { BLOCKED } from './syscall_table.ts';
 import type { ThreadGroup } from './thread_group.ts';
@@ -60,6 +61,8 @@ export interface WaitOptions {
 
 interface Wait extends WaitOptions {
   readonly waiters: Waiter[];
+  /** Another thread may close the descriptor meanwhile: the call keeps its files. */
+  readonly held: readonly OpenFile[];
   readonly timer: Timer | null;
   timedOut: boolean;
 }
@@ -209,7 +212,9 @@ export class Task implements FsCaller {
     if (this.wait !== null) throw new Error('task is already waiting');
     const wake = (): void => this.kernel.ready(this);
     const waiters: Waiter[] = [];
+    const held: OpenFile[] = [];
     for (const q of queues) {
+      if (q instanceof OpenFile) held.push(q.acquire());
       if (q.waitQueue === null) continue;
       const w = new Waiter(events, wake);
       q.waitQueue.add(w);
@@ -218,7 +223,7 @@ export class Task implements FsCaller {
     const deadlineNs = options.deadlineNs ?? Number.POSITIVE_INFINITY;
     const timer =
       deadlineNs === Number.POSITIVE_INFINITY ? null : new Timer(() => this.onDeadline());
-    const wait: Wait = { ...options, waiters, timer, timedOut: false };
+    const wait: Wait = { ...options, waiters, held, timer, timedOut: false };
     this.wait = wait;
     const r = options.attempt();
     if (r !== -EAGAIN) {
@@ -244,6 +249,7 @@ export class Task implements FsCaller {
     for (const w of wait.waiters) w.cancel();
     if (wait.timer !== null) this.kernel.timers.cancel(wait.timer);
     this.wait = null;
+    for (const file of wait.held) file.close();
   }
 
   private interruptedResult(wait: Wait): number {
@@ -289,5 +295,6 @@ export class Task implements FsCaller {
   /** Replaces the mask; SIGKILL and SIGSTOP cannot be blocked. */
   setSignalMask(lo: number, hi: number): void {
     this.signalMask.set(lo & ~((1 << (SIGKILL - 1)) | (1 << 18)), hi);
+    if (!this.group.pending.set.empty) retargetSignals(this);
   }
 }

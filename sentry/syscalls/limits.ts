@@ -60,7 +60,8 @@ function setLimit(t: Task, g: ThreadGroup, resource: number, next: ResourceLimit
   if (resource === RLIMIT_NOFILE && next.hard > NR_OPEN) return -EPERM;
   if (next.hard > old.hard && !t.creds.has(CAP_SYS_RESOURCE)) return -EPERM;
   g.limits.set(resource, next);
-  if (resource === RLIMIT_CPU) GroupTimers.of(t.kernel, g).watchCpuLimit();
+  // A zombie's timers would never end.
+  if (resource === RLIMIT_CPU && !g.zombie) GroupTimers.of(t.kernel, g).watchCpuLimit();
   return 0;
 }
 

@@ -17,7 +17,7 @@ import {
   CLONE_VM,
   CSIGNAL,
 } from '../../spec/linux/sched.ts';
-import { SIGCHLD } from '../../spec/linux/signal.ts';
+import { NSIG, SIGCHLD } from '../../spec/linux/signal.ts';
 import {
   SYS_clone,
   SYS_clone3,
@@ -82,7 +82,8 @@ export function sysClone(t: Task, a: SyscallArgs): number {
     parentTid: a.addr(2),
     childTid: a.addr(3),
     tls: a.addr(4),
-    exitSignal: word & CSIGNAL,
+    // Any number is taken, as in Linux; one that is no signal is not sent.
+    exitSignal: (word & CSIGNAL) > NSIG ? 0 : word & CSIGNAL,
     clearHandlers: false,
   });
 }
