@@ -218,6 +218,13 @@ export abstract class Inode {
     return -ENODATA;
   }
 
+  // Kept without being open -----------------------------------------------------------------
+
+  /** An O_PATH descriptor or a mount refers to this inode, so that it can be opened again later. */
+  held(): void {}
+  /** One of them is gone. */
+  dropped(): void {}
+
   // The rest -------------------------------------------------------------------------------
 
   /** For regular files without opening them (truncate(2) goes through setattr). */

@@ -97,6 +97,13 @@ export class MemoryRegular extends MemoryInode implements FileIdentity {
     this.forget();
   }
 
+  override held(): void {
+    this.opens++;
+  }
+  override dropped(): void {
+    this.closed();
+  }
+
   /** Gives the pages back once no name and no open file is left. */
   override forget(): void {
     if (this.nlink > 0 || this.opens > 0 || this.released) return;

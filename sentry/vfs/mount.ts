@@ -122,6 +122,7 @@ export class MountNamespace {
   private attach(at: Path, m: Mount): Mount {
     this.stand(m, at);
     m.root.pins++;
+    m.root.inode?.held();
     this.mounts.push(m);
     return m;
   }
@@ -133,6 +134,7 @@ export class MountNamespace {
     if (m.parent === null || m.mountpoint === null) return;
     this.lift(m);
     m.root.pins--;
+    m.root.inode?.dropped();
     if (this.mounts.some((o) => o.fs === m.fs)) return;
     if (m.pins === 0) m.fs.destroy();
     else m.onIdle = () => m.fs.destroy();

@@ -298,6 +298,11 @@ export class DirectoryFile extends OpenFile {
 
 /** What O_PATH gives: a place in the tree and nothing else. */
 export class PathFile extends OpenFile {
+  constructor(path: Path, inode: Inode, flags: number) {
+    super(path, inode, flags);
+    inode.held();
+  }
+
   override get readable(): boolean {
     return false;
   }
@@ -318,5 +323,9 @@ export class PathFile extends OpenFile {
   }
   override fallocate(): number {
     return -EOPNOTSUPP;
+  }
+
+  protected override release(): void {
+    this.inode.dropped();
   }
 }

@@ -1,10 +1,11 @@
 /** Host descriptors as files: they never wait, and share what the host's description has. */
 import { expect, test } from 'vitest';
 import { close, fcntl, lseek, memfdCreate, pipe2, pread, read, write } from '../../../native/fs.ts';
-import { EACCES, EAGAIN, EPIPE } from '../../../spec/linux/errno.ts';
+import { EACCES, EAGAIN, EBADF, ENXIO, EPIPE } from '../../../spec/linux/errno.ts';
 import {
   F_GETFL,
   O_NONBLOCK,
+  O_PATH,
   O_RDONLY,
   O_WRONLY,
   SEEK_CUR,
@@ -14,6 +15,7 @@ import { POLLHUP, POLLIN, POLLOUT } from '../../../spec/linux/poll.ts';
 import { IoBuffer } from '../../mm/io_buffer.ts';
 import type { HostPoller } from '../../platform/platform.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
+import { PathFile } from '../../vfs/open_file.ts';
 import { fakeClock } from '../../vfs/operations/fake_files.ts';
 import type { HostFile } from './host_file.ts';
 import { HostFileSystem } from './host_inode.ts';
@@ -120,5 +122,35 @@ test('opened again it is the same description, with no more access than was give
   const bytes = new Uint8Array(10);
   expect(read(reader, bytes)).toBe(5);
   expect(read(reader, bytes)).toBe(0);
+  close(reader);
+});
+
+test('once closed it never touches the number again, which may be another descriptor by then', () => {
+  const [reader, writer] = pipe();
+  const file = over(writer);
+  const { inode, path } = file;
+  file.close();
+  const reused = memfdCreate('secret', 0);
+  expect(reused).toBe(writer);
+  // A thread that slept in write(2), fstat(2) on what O_PATH kept, and opening it again.
+  expect(put(file, 'leak')).toBe(-EBADF);
+  expect(inode.getattr()).toBe(-EBADF);
+  expect(inode.setattr({ size: 4096 })).toBe(-EBADF);
+  expect(inode.openSpecial(caller, path, O_WRONLY)).toBe(-ENXIO);
+  expect(lseek(reused, 0, SEEK_CUR)).toBe(0);
+  close(reused);
+  close(reader);
+});
+
+test('an O_PATH descriptor keeps the host descriptor for the next opening', () => {
+  const [reader, writer] = pipe();
+  const file = over(writer);
+  const place = new PathFile(file.path, file.inode, O_PATH);
+  file.close();
+  const again = file.inode.openSpecial(caller, file.path, O_WRONLY) as HostFile;
+  expect(put(again, 'still')).toBe(5);
+  again.close();
+  place.close();
+  expect(poller.watched.has(writer)).toBe(false);
   close(reader);
 });

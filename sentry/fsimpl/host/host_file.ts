@@ -42,7 +42,6 @@ const SPANS = 64;
 
 export class HostFile extends OpenFile {
   declare readonly inode: HostInode;
-  readonly fd: number;
   private readonly queue: WaitQueue | null;
   private readonly kind: number;
   private readonly seekable: boolean;
@@ -51,10 +50,14 @@ export class HostFile extends OpenFile {
   constructor(path: Path, inode: HostInode, flags: number) {
     super(path, inode, flags);
     inode.acquire();
-    this.fd = inode.fd;
     this.kind = inode.type;
     this.seekable = this.kind === S_IFREG;
     this.queue = inode.queue;
+  }
+
+  /** A call that slept while the last descriptor was closed finds -1 here. */
+  get fd(): number {
+    return this.inode.fd;
   }
 
   override get waitQueue(): WaitQueue | null {

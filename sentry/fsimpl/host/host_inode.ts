@@ -5,7 +5,7 @@
 
 import { close, fcntl, ftruncate } from '../../../native/fs.ts';
 import { fstat, type Stat as HostStat } from '../../../native/stat.ts';
-import { EACCES, EIO } from '../../../spec/linux/errno.ts';
+import { EACCES, EIO, ENXIO } from '../../../spec/linux/errno.ts';
 import {
   F_GETFL,
   O_ACCMODE,
@@ -32,7 +32,8 @@ const DEV_MINOR = 9;
 
 export class HostInode extends Inode {
   declare readonly fs: HostFileSystem;
-  readonly fd: number;
+  /** -1 once the last open file ended: the number may be another descriptor's by then. */
+  fd: number;
   /** Access mode and status flags that the host's description was opened with. */
   private readonly access: number;
   /** Null when the descriptor is always ready, as regular files are. */
@@ -57,9 +58,17 @@ export class HostInode extends Inode {
 
   /** The last one closes it. */
   release(): void {
-    if (--this.users > 0) return;
+    if (--this.users > 0 || this.fd < 0) return;
     if (this.queue !== null) this.fs.poller.remove(this.fd);
     close(this.fd);
+    this.fd = -1;
+  }
+
+  override held(): void {
+    this.acquire();
+  }
+  override dropped(): void {
+    this.release();
   }
 
   getattr(): Stat | number {
@@ -106,7 +115,8 @@ export class HostInode extends Inode {
    * because the host's description is the same.
    */
   override openSpecial(_caller: FsCaller, path: Path, flags: number): OpenFile | number | null {
-    if (this.isDirectory || this.fd < 0) return null;
+    if (this.isDirectory) return null;
+    if (this.fd < 0) return -ENXIO;
     const wanted = flags & O_ACCMODE;
     const given = this.access & O_ACCMODE;
     if (given !== O_RDWR && given !== wanted) return -EACCES;
