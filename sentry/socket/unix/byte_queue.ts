@@ -10,6 +10,8 @@ import type { Rights } from './unix_rights.ts';
 
 const SMALLEST_SEGMENT = 2048;
 const LARGEST_SEGMENT = 65536;
+/** Pieces that cannot be joined: what Linux's overhead per message lets into the default buffer. */
+export const MAX_SEGMENTS = 278;
 
 class Segment {
   bytes: Uint8Array;
@@ -47,6 +49,11 @@ export class ByteQueue {
   private spare: Uint8Array | null = null;
   /** Bytes waiting. */
   length = 0;
+
+  /** How many pieces wait: however small, each takes memory. */
+  get segmentCount(): number {
+    return this.segments.length;
+  }
 
   /** Takes up to `max` bytes, and `rights` with them: how many were taken; 0 at a fault. */
   append(

@@ -399,3 +399,21 @@ test('after random operations nothing stays once everybody has closed', () => {
   for (let i = 0; i < 2000; i++) p.socket(SOCK_STREAM).close();
   for (const s of sockets) expect(s.references).toBe(0);
 });
+
+test('small messages with descriptors are bounded by their number', () => {
+  const p = new FakeProcess();
+  const [a, b] = p.pair(SOCK_STREAM);
+  const carried = p.socket(SOCK_DGRAM);
+  const wakes = counter(a, POLLOUT);
+  let sent = 0;
+  while (p.send(a, 'x', null, [carried.acquire()]) === 1) sent++;
+  expect(sent).toBeLessThan(1000);
+  expect(a.poll() & POLLOUT).toBe(0);
+  for (let i = 0; i < sent; i++) {
+    const into = new Incoming();
+    expect(p.receive(b, 1, 0, into)).toBe('x');
+    for (const file of into.rights) file.close();
+  }
+  expect(wakes.count).toBeGreaterThan(0);
+  expect(p.send(a, 'x')).toBe(1);
+});

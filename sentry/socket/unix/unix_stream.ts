@@ -15,7 +15,7 @@ import type { Task } from '../../kernel/task.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { Incoming, Outgoing } from '../socket.ts';
-import { ByteQueue } from './byte_queue.ts';
+import { ByteQueue, MAX_SEGMENTS } from './byte_queue.ts';
 import { UnixConnection } from './unix_connection.ts';
 import { Rights } from './unix_rights.ts';
 import { credentialsToSend, READABLE, RECEIVE_SHUT, SEND_SHUT } from './unix_socket.ts';
@@ -32,6 +32,10 @@ export class UnixStream extends UnixConnection {
   }
   protected override get unread(): boolean {
     return this.queue.length > 0;
+  }
+  protected override get maySend(): boolean {
+    const waiting = (this.peer as UnixStream | null)?.queue.segmentCount ?? 0;
+    return waiting * 4 <= 3 * MAX_SEGMENTS && super.maySend;
   }
   override dropReceived(): void {
     const { length } = this.queue;
@@ -51,7 +55,7 @@ export class UnixStream extends UnixConnection {
     if (src.remaining === 0) return 0;
     if (peer.dead || (peer.shutdowns & RECEIVE_SHUT) !== 0) return -EPIPE;
     const room = this.options.sendBuffer - this.sent;
-    if (room <= 0) return -EAGAIN;
+    if (room <= 0 || peer.queue.segmentCount >= MAX_SEGMENTS) return -EAGAIN;
     const rights = how.rights === null ? null : Rights.send(caller as Task, how.rights, peer);
     if (typeof rights === 'number') return rights;
     const n = peer.queue.append(src, room, credentialsToSend(this, peer, caller, how), rights);
