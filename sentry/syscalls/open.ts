@@ -84,7 +84,8 @@ const VALID_RESOLVE =
 const OPEN_HOW_SIZE = 24;
 
 function openAt(t: Task, dirFd: number, pathAddr: number, how: OpenHow): number {
-  const at = nameAt(t, dirFd, pathAddr);
+  const scoped = ((how.resolve ?? 0) & RESOLVE_IN_ROOT) !== 0;
+  const at = nameAt(t, dirFd, pathAddr, scoped);
   if (typeof at === 'number') return at;
   const file = openFile(t.kernel.vfs, t, at.start, at.path, how);
   if (typeof file === 'number') return file;

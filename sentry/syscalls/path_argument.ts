@@ -64,9 +64,20 @@ export interface NameArgument {
   readonly path: string;
 }
 
-export function nameAt(t: Task, dirFd: number, pathAddr: number): NameArgument | number {
+/** `scoped`: openat2(2)'s RESOLVE_IN_ROOT, for which even an absolute path begins at `dirFd`. */
+export function nameAt(
+  t: Task,
+  dirFd: number,
+  pathAddr: number,
+  scoped = false,
+): NameArgument | number {
   const path = readPath(t, pathAddr);
   if (typeof path === 'number') return path;
+  if (scoped && dirFd !== AT_FDCWD) {
+    const root = t.files.get(dirFd);
+    if (root === undefined) return -EBADF;
+    return root.inode.isDirectory ? { start: root.path, path } : -ENOTDIR;
+  }
   const start = startOf(t, dirFd, path);
   return typeof start === 'number' ? start : { start, path };
 }
