@@ -21,6 +21,8 @@ export class Dentry {
   pins = 0;
   /** Unlinked or forgotten: no longer reachable from its parent. */
   detached = false;
+  /** Found in the cache since the cache last looked for something to forget. */
+  used = false;
 
   constructor(parent: Dentry | null, name: string, inode: Inode | null) {
     this.parent = parent ?? this;
@@ -105,7 +107,9 @@ export class DentryCache {
       if (toDrop === 0 || toLook-- === 0) return;
       // A watched inode must be found again as the same object.
       const watched = d.inode !== null && d.inode.watches !== null;
-      if (d.pins > 0 || d.mountCount > 0 || d.children !== null || watched) {
+      if (d.pins > 0 || d.mountCount > 0 || d.children !== null || watched || d.used) {
+        // What this very system call found first must outlast what it looks up next.
+        d.used = false;
         this.order.delete(d);
         this.order.add(d);
         continue;

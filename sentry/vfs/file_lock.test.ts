@@ -1,6 +1,6 @@
 /** Record locks, flock and deadlocks. */
 import { describe, expect, test } from 'vitest';
-import { EAGAIN } from '../../spec/linux/errno.ts';
+import { EAGAIN, ENOLCK } from '../../spec/linux/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../../spec/linux/fcntl.ts';
 import { POLLOUT } from '../../spec/linux/poll.ts';
 import { Waiter } from '../base/wait_queue.ts';
@@ -26,6 +26,16 @@ describe('byte ranges', () => {
     expect(locks.set(range(B, F_WRLCK, 10, 20))).toBe(0);
     expect(locks.set(range(B, F_WRLCK, 9, 20))).toBe(-EAGAIN);
     expect(locks.conflict(range(B, F_WRLCK, 0, 3))?.pid).toBe(1);
+  });
+
+  test('a full table can be emptied', () => {
+    const locks = new FileLocks();
+    const records = locks.held.records as RecordLock[];
+    for (let i = 0; i < 65536; i++) records.push(range(A, F_WRLCK, 2 * i, 2 * i + 1));
+    expect(locks.set(range(A, F_WRLCK, 200_000, 200_001))).toBe(-ENOLCK);
+    expect(locks.set(range(A, F_UNLCK, 0, 1))).toBe(0);
+    expect(locks.set(range(A, F_UNLCK, 0, Infinity))).toBe(0);
+    expect(locks.held.records).toEqual([]);
   });
 
   test('an owner splits, joins and changes its own', () => {

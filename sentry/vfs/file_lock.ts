@@ -55,7 +55,9 @@ export class FileLocks {
   /** Sets, changes or (F_UNLCK) removes a range. 0, -EAGAIN on a conflict, -ENOLCK. */
   set(lock: RecordLock): number {
     if (lock.type !== F_UNLCK && this.conflict(lock) !== null) return -EAGAIN;
-    if (this.ranges.length >= MAX_RANGES) return -ENOLCK;
+    // Unlocking may split a range, but only so often.
+    const most = lock.type === F_UNLCK ? 2 * MAX_RANGES : MAX_RANGES;
+    if (this.ranges.length >= most) return -ENOLCK;
     const weakened = this.clear(lock);
     if (lock.type !== F_UNLCK) this.insert(lock);
     if (weakened) this.queue.notify(POLLOUT);

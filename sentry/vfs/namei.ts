@@ -73,13 +73,17 @@ export class Namei {
     if (inode === null) return -ENOENT;
     const cached = d.cached(name);
     if (cached !== undefined) {
-      if (inode.fs.revalidate(inode, name, cached.inode)) return cached;
+      if (inode.fs.revalidate(inode, name, cached.inode)) {
+        cached.used = true;
+        return cached;
+      }
       this.cache.remove(cached);
     }
     if (name.length > NAME_MAX) return -ENAMETOOLONG;
     const found = inode.lookup(name);
     if (typeof found !== 'number') return this.cache.add(d, name, found);
-    return found === -ENOENT ? this.cache.add(d, name, null) : found;
+    // A directory that is gone keeps nothing: it is forgotten when its last user goes.
+    return found === -ENOENT && !d.detached ? this.cache.add(d, name, null) : found;
   }
 }
 
@@ -189,7 +193,11 @@ class Walk {
       mount = mount.parent;
       if (mount === this.root.mount && dentry === this.root.dentry) break;
     }
-    if (!(mount === this.root.mount && dentry === this.root.dentry)) dentry = dentry.parent;
+    if (!(mount === this.root.mount && dentry === this.root.dentry)) {
+      // What was moved out of the part of a tree that is mounted here has no way up.
+      if (!mount.root.isRoot && !dentry.isDescendantOf(mount.root)) return -ENOENT;
+      dentry = dentry.parent;
+    }
     return this.moveTo(this.caller.fs.mounts.top({ mount, dentry }));
   }
 

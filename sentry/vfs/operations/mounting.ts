@@ -87,6 +87,7 @@ function changePropagation(at: Path, flags: number): number {
 
 function mountNew(vfs: Vfs, caller: FsCaller, at: Path, request: MountRequest): number {
   const ns = caller.fs.mounts;
+  if (!ns.mounts.includes(at.mount)) return -EINVAL;
   const open = vfs.fileSystemTypes.get(request.type);
   if (open === undefined) return -ENODEV;
   if (at.dentry.inode === null) return -ENOENT;
@@ -103,10 +104,13 @@ function mountNew(vfs: Vfs, caller: FsCaller, at: Path, request: MountRequest): 
 
 function bindMount(vfs: Vfs, caller: FsCaller, at: Path, request: MountRequest): number {
   const ns = caller.fs.mounts;
+  if (!ns.mounts.includes(at.mount)) return -EINVAL;
   const from = vfs.namei.lookup(caller, request.source, { follow: true });
   if (typeof from === 'number') return from;
   const inode = from.dentry.inode;
   if (inode === null || at.dentry.inode === null) return -ENOENT;
+  // A mount that was detached lazily ends with its last user: nothing new may refer to it.
+  if (!ns.mounts.includes(from.mount)) return -EINVAL;
   if (inode.isDirectory !== at.dentry.inode.isDirectory) return -ENOTDIR;
   const recursive = (request.flags & MS_REC) !== 0;
   const inside = recursive ? mountsBelow(from) : [];
@@ -131,12 +135,15 @@ function copyMounts(
   below: readonly Mount[],
   before: ReadonlySet<Mount>,
 ): void {
-  for (const m of below) {
-    if (m.mountpoint === null || !before.has(m)) continue;
-    const root = { mount: m, dentry: m.root };
-    const at = { mount: to, dentry: m.mountpoint };
-    const copy = caller.fs.mounts.bind(at, root, m.source, m.flags);
-    copyMounts(caller, copy, [...m.children.values()], before);
+  const pending = [{ to, below }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const m of next.below) {
+      if (m.mountpoint === null || !before.has(m)) continue;
+      const root = { mount: m, dentry: m.root };
+      const at = { mount: next.to, dentry: m.mountpoint };
+      const copy = caller.fs.mounts.bind(at, root, m.source, m.flags);
+      pending.push({ to: copy, below: [...m.children.values()] });
+    }
   }
 }
 
@@ -166,9 +173,11 @@ export function unmountAt(caller: FsCaller, at: Path, flags: number): number {
   return 0;
 }
 
-function detachTree(caller: FsCaller, m: Mount): void {
-  for (const child of [...m.children.values()]) detachTree(caller, child);
-  caller.fs.mounts.detach(m);
+/** The innermost first. Without recursion: mounts can stand on each other thousands deep. */
+function detachTree(caller: FsCaller, top: Mount): void {
+  const tree = [top];
+  for (let i = 0; i < tree.length; i++) tree.push(...(tree[i] as Mount).children.values());
+  for (const m of tree.reverse()) caller.fs.mounts.detach(m);
 }
 
 /**

@@ -33,17 +33,20 @@ import {
   RENAME_NOREPLACE,
 } from '../../../spec/linux/fcntl.ts';
 import { IN_CREATE, IN_DELETE, IN_DELETE_SELF, IN_IGNORED } from '../../../spec/linux/inotify.ts';
-import { MNT_DETACH, MS_BIND, MS_RDONLY, MS_REMOUNT } from '../../../spec/linux/mount.ts';
+import { MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT } from '../../../spec/linux/mount.ts';
 import { SIGXFSZ } from '../../../spec/linux/signal.ts';
 import { S_IFCHR, S_IFREG } from '../../../spec/linux/stat.ts';
 import { parseOptions } from '../../fsimpl/tmpfs/options.ts';
 import { Tmpfs } from '../../fsimpl/tmpfs/tmpfs.ts';
 import { type Watch, WatchList } from '../fsnotify.ts';
+import type { Path } from '../mount.ts';
+import type { OpenFile } from '../open_file.ts';
 import type { Stat } from '../stat.ts';
 import { changeMode, changeOwner, changeTimes, checkAccess, truncatePath } from './attributes.ts';
 import { makeLink, makeNode, makeSymlink } from './create.ts';
 import { FakeFiles, fakeClock, fakeMemory, ROOT, USER } from './fake_files.ts';
 import { mountAt, unmountAt } from './mounting.ts';
+import { openExisting } from './open.ts';
 import { removeDirectory, removeFile } from './remove.ts';
 import { rename } from './rename.ts';
 import { getXattr, listXattr, removeXattr, setXattr } from './xattr.ts';
@@ -130,6 +133,33 @@ describe('open', () => {
     const hidden = f.open('/', O_TMPFILE | O_RDWR | O_EXCL);
     expect(makeLink(f.vfs, f.caller, hidden.path, undefined, '/never')).toBe(-ENOENT);
     expect(f.tryOpen('/', O_TMPFILE)).toBe(-EINVAL);
+  });
+
+  test('O_PATH keeps a file without a name, to be opened again', () => {
+    const fs = f.at('/').mount.fs as Tmpfs;
+    const before = fs.usedBytes;
+    f.put('/a', 'kept');
+    const place = f.open('/a', O_PATH);
+    expect(unlink('/a')).toBe(0);
+    for (let i = 0; i < 2; i++) {
+      const again = openExisting(f.vfs, f.caller, place.path, O_RDWR) as OpenFile;
+      expect(f.read(again)).toBe('kept');
+      again.close();
+    }
+    place.close();
+    expect(fs.usedBytes).toBe(before);
+  });
+
+  test('a directory that is gone is forgotten with its last user', () => {
+    const fs = f.at('/').mount.fs as Tmpfs;
+    const { ffree } = fs.statfs();
+    f.mkdir('/gone');
+    f.fs.setCwd(f.at('/gone'));
+    expect(rmdir('/gone')).toBe(0);
+    expect(f.lookup('nothing')).toBe(-ENOENT);
+    expect(f.tryOpen('nothing', O_CREAT)).toBe(-ENOENT);
+    f.fs.setCwd(f.at('/'));
+    expect(fs.statfs().ffree).toBe(ffree);
   });
 
   test('checks permissions, and ETXTBSY', () => {
@@ -354,6 +384,63 @@ describe('mounts', () => {
     expect(f.read(file)).toBe('kept');
     file.close();
     expect(destroyed).toBe(true);
+  });
+
+  test('a mount that was detached lazily takes part in no other', () => {
+    f.mkdir('/m');
+    f.mkdir('/n');
+    f.vfs.fileSystemTypes.set('inner', () => newTmpfs());
+    const request = { source: 'none', type: 'inner', flags: 0, data: '' };
+    mountAt(f.vfs, f.caller, f.at('/m'), request);
+    const inside = f.at('/m');
+    f.fs.setCwd(inside);
+    expect(unmountAt(f.caller, inside, MNT_DETACH)).toBe(0);
+    expect(mountAt(f.vfs, f.caller, f.at('/n'), { ...bind, source: '.' })).toBe(-EINVAL);
+    expect(mountAt(f.vfs, f.caller, inside, request)).toBe(-EINVAL);
+  });
+
+  test('mounts may stand thousands deep', () => {
+    f.vfs.fileSystemTypes.set('inner', () => newTmpfs());
+    f.mkdir('/m');
+    f.mkdir('/n');
+    const lowest = f.at('/m');
+    const request = { source: 'none', type: 'inner', flags: 0, data: '' };
+    const under = (path: Path): Path => {
+      f.fs.setCwd(path);
+      f.mkdir('d');
+      return f.at('d');
+    };
+    let at = lowest;
+    for (let i = 0; i < 2000; i++) {
+      expect(mountAt(f.vfs, f.caller, at, request)).toBe(0);
+      at = under(f.namespace.top(at));
+    }
+    f.fs.setCwd(f.at('/'));
+    const all = { ...bind, source: '/m', flags: MS_BIND | MS_REC };
+    expect(mountAt(f.vfs, f.caller, f.at('/n'), all)).toBe(0);
+    expect(f.namespace.mounts.length).toBe(4001);
+    expect(unmountAt(f.caller, f.at('/n'), MNT_DETACH)).toBe(0);
+    expect(unmountAt(f.caller, f.at('/m'), MNT_DETACH)).toBe(0);
+    expect(f.namespace.mounts.length).toBe(1);
+  });
+
+  test('what is moved out of a bind mount has no way up', () => {
+    for (const path of ['/d', '/d/sub', '/m', '/out']) f.mkdir(path);
+    mountAt(f.vfs, f.caller, f.at('/m'), bind);
+    f.fs.setCwd(f.at('/m/sub'));
+    expect(f.at('..').mount.root).toBe(f.at('/d').dentry);
+    expect(mv('/d/sub', '/out/sub')).toBe(0);
+    expect(f.lookup('..')).toBe(-ENOENT);
+    expect(f.lookup('../../d')).toBe(-ENOENT);
+  });
+
+  test('a file mounted elsewhere outlives its name and its readers', () => {
+    f.put('/file', 'kept');
+    f.put('/place', '');
+    mountAt(f.vfs, f.caller, f.at('/place'), { ...bind, source: '/file' });
+    expect(unlink('/file')).toBe(0);
+    expect(f.get('/place')).toBe('kept');
+    expect(f.get('/place')).toBe('kept');
   });
 });
 
