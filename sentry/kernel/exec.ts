@@ -9,7 +9,8 @@ import { RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../spec/linux/stat.ts';
 import { type LoadedProgram, loadProgram, type ProgramFile } from '../loader/load.ts';
-import type { IoBuffer } from '../mm/io_buffer.ts';
+import { isScript } from '../loader/script.ts';
+import { IoBuffer } from '../mm/io_buffer.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
 import { type Context, REG_RIP, REG_RSP } from '../platform/platform.ts';
 import type { FsCaller } from '../vfs/caller.ts';
@@ -64,6 +65,10 @@ class ExecutableFile implements ProgramFile {
   pread(dst: IoBuffer, offset: number): number {
     return this.file.pread(this.caller, dst, offset);
   }
+  isScript(): boolean {
+    const head = new Uint8Array(2);
+    return this.pread(IoBuffer.over(head), 0) === head.length && isScript(head);
+  }
   mappable(): ReturnType<OpenFile['mappable']> {
     return this.file.mappable();
   }
@@ -101,7 +106,10 @@ export function prepareProgram(
     return memory;
   }
   const { mm, context } = memory;
-  const privileged = (r.path.mount.flags & MS_NOSUID) === 0 && !caller.creds.noNewPrivs;
+  // A script's own set-ID bits never count (execve(2)): its name may mean another file by the time
+  // the interpreter opens it.
+  const privileged =
+    (r.path.mount.flags & MS_NOSUID) === 0 && !caller.creds.noNewPrivs && !file.isScript();
   const inode = r.path.dentry.inode;
   const mode = inode === null || !privileged ? 0 : inode.mode;
   const owner = {
@@ -163,11 +171,14 @@ export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
   g.dumpable = grew ? 0 : 1;
   if (grew) t.parentDeathSignal = 0;
   g.exitSignal = SIGCHLD;
+  // What a child may send its parent was settled with another program.
+  for (const child of g.children) child.exitSignal = SIGCHLD;
   g.executed = true;
   g.setExecutable(prepared.executable);
   t.alternateStack = { address: 0, size: 0, flags: 2 };
   t.rseq = null;
   t.creds = prepared.creds;
+  prepared.mm.limits = memoryLimits(g.limits, t.creds);
   const { executable, program } = prepared;
   t.name = r.nameless === true ? executable.dentry.name.slice(0, COMM_LENGTH) : program.name;
   adoptMemory(t, prepared);

@@ -5,6 +5,7 @@
  * File capabilities (security.capability) are not honoured: the sandbox's root file system rarely has
  * them and a set-user-ID program covers the case.
  */
+import { SECBIT_KEEP_CAPS } from '../../spec/linux/capability.ts';
 import {
   ALL_CAPABILITIES,
   type Credentials,
@@ -46,5 +47,6 @@ export function credentialsForExec(c: Credentials, ids: SetIds): Credentials {
     ambient,
     permitted,
     effective: fileEffective ? permitted : ambient,
+    securebits: c.securebits & ~SECBIT_KEEP_CAPS,
   });
 }

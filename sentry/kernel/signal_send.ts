@@ -11,8 +11,8 @@ import {
   DEFAULT_ACTION,
   FIRST_REALTIME,
   MAX_QUEUED,
-  type SigInfo,
   SIGNAL_MAX,
+  type SigInfo,
   STOP_SIGNALS,
 } from './signal.ts';
 import { SignalSet } from './signal_set.ts';
