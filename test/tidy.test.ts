@@ -164,6 +164,7 @@ const LONG_FILES: Readonly<Record<string, string>> = {
   'spec/linux/syscall_numbers.ts': 'a table',
   'sentry/syscalls/table.ts': 'a table',
   'sentry/fsimpl/gofer/client.ts': 'one method a message of the protocol, each a few lines',
+  'sentry/vfs/operations/operations.test.ts': 'one case after another of one contract',
   'sentry/socket/unix/unix_socket.test.ts': 'one case after another of one class',
 };
 
