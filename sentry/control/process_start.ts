@@ -17,7 +17,7 @@ import {
   strerror,
 } from '../../spec/linux/errno.ts';
 import { O_RDONLY } from '../../spec/linux/fcntl.ts';
-import { rlimitNumber } from '../../spec/linux/resource.ts';
+import { RLIMIT_NOFILE, rlimitNumber } from '../../spec/linux/resource.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
 import type { Capabilities, Process } from '../../spec/oci/config.ts';
 import { decodeByteString } from '../base/byte_string.ts';
@@ -45,6 +45,8 @@ import { bootCaller } from './boot_caller.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_UMASK = 0o022;
+/** fs.nr_open: no process has more descriptors, whatever its limit says. */
+const NR_OPEN = 1048576;
 /** Of /etc/passwd, that much is looked at. */
 const MAX_PASSWD_BYTES = 262144;
 
@@ -76,7 +78,11 @@ function processLimits(p: Process): ResourceLimits {
   for (const { type, soft, hard } of p.rlimits ?? []) {
     const resource = rlimitNumber(type);
     if (resource >= 0 && resource < RLIMIT_COUNT) {
-      limits.set(resource, { soft: unlimited(soft), hard: unlimited(hard) });
+      const most = resource === RLIMIT_NOFILE ? NR_OPEN : Number.POSITIVE_INFINITY;
+      limits.set(resource, {
+        soft: Math.min(unlimited(soft), most),
+        hard: Math.min(unlimited(hard), most),
+      });
     }
   }
   return limits;
