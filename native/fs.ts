@@ -211,20 +211,6 @@ export function fdatasync(fd: number): number {
   return syscall(nr.SYS_fdatasync, fd);
 }
 
-/** copy_file_range(2) at explicit offsets. */
-export function copyFileRange(
-  fromFd: number,
-  fromOffset: number,
-  toFd: number,
-  toOffset: number,
-  length: number,
-): number {
-  setResult64(0, fromOffset);
-  setResult64(8, toOffset);
-  const { address } = result;
-  return syscall(nr.SYS_copy_file_range, fromFd, address, toFd, address + 8, length, 0);
-}
-
 export function memfdCreate(name: Path, flags: number): number {
   return syscall(nr.SYS_memfd_create, cString(name), flags);
 }

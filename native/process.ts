@@ -58,11 +58,6 @@ export function pivotRoot(newRoot: Path, putOld: Path): number {
   return syscall(nr.SYS_pivot_root, cString(newRoot, 0), cString(putOld, 1));
 }
 
-/** open_tree(2): a descriptor of a mount, cloned with OPEN_TREE_CLONE (1). */
-export function openTree(dirFd: number, path: Path, flags: number): number {
-  return syscall(nr.SYS_open_tree, dirFd, cString(path), flags);
-}
-
 export function moveMount(
   fromFd: number,
   from: Path,
@@ -174,10 +169,6 @@ export function wait4(
 
 export function pidfdOpen(pid: number, flags = 0): number {
   return syscall(nr.SYS_pidfd_open, pid, flags);
-}
-
-export function pidfdSendSignal(pidFd: number, signal: number): number {
-  return syscall(nr.SYS_pidfd_send_signal, pidFd, signal, null, 0);
 }
 
 /** A resource limit; Infinity is RLIM_INFINITY. */

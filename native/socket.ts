@@ -66,11 +66,6 @@ export function recv(fd: number, into: Uint8Array, flags = 0): number {
   return syscall(nr.SYS_recvfrom, fd, into, into.length, flags, null, null);
 }
 
-export function setsockoptInt(fd: number, level: number, name: number, value: number): number {
-  result.i32[0] = value;
-  return syscall(nr.SYS_setsockopt, fd, level, name, result.address, 4);
-}
-
 /** SO_PEERCRED of unix(7), or -errno. */
 export function peerCredentials(
   fd: number,

@@ -161,14 +161,3 @@ export function removeCgroup(paths: readonly string[], warn: (message: string) =
     }
   }
 }
-
-/** Host pids of everything in the container's cgroup. */
-export function cgroupPids(paths: readonly string[]): number[] {
-  const first = paths[0];
-  if (first === undefined) return [];
-  try {
-    return fs.readFileSync(`${first}/cgroup.procs`, 'utf8').split('\n').filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}

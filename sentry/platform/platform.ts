@@ -24,9 +24,6 @@ export type StopReason =
   | typeof STOP_INTERRUPTED
   | typeof STOP_EXITED;
 
-/** Nothing stopped: the deadline passed or a host descriptor became ready. */
-export const POLL_NONE = null;
-
 export interface Platform {
   readonly name: 'ptrace' | 'systrap' | 'kvm';
 

@@ -1,7 +1,7 @@
 /**
  * Path resolution (path_resolution(7); Linux's fs/namei.c).
  */
-import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from '../../spec/linux/errno.ts';
+import { ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from '../../spec/linux/errno.ts';
 import {
   RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
@@ -220,10 +220,4 @@ class Walk {
     const r = this.beginAt(target);
     return r !== 0 ? r : this.components(target, parentOnly, parentOnly);
   }
-}
-
-/** Checks a name that is about to be made: 0, -ENAMETOOLONG or -EINVAL. */
-export function checkNewName(name: string): number {
-  if (name.length > NAME_MAX) return -ENAMETOOLONG;
-  return name === '' || name === '.' || name === '..' ? -EINVAL : 0;
 }

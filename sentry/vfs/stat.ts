@@ -8,12 +8,6 @@ export interface Timestamp {
   readonly nsec: number;
 }
 
-export const EPOCH: Timestamp = { sec: 0, nsec: 0 };
-
-export function sameTime(a: Timestamp, b: Timestamp): boolean {
-  return a.sec === b.sec && a.nsec === b.nsec;
-}
-
 /** What stat(2) reports, before encoding. Sizes in bytes, blocks in 512-byte units. */
 export interface Stat {
   readonly devMajor: number;
