@@ -3,7 +3,9 @@ import * as nodeFs from 'node:fs';
 import * as path from 'node:path';
 import { expect, test } from 'vitest';
 import * as fs from '../native/fs.ts';
+import { recv, sendWithFds } from '../native/socket.ts';
 import { Client } from '../sentry/fsimpl/gofer/client.ts';
+import { encodeToBytes } from '../spec/p9/codec.ts';
 import { P9_RDWR } from '../spec/p9/constants.ts';
 import { startGofer, treeOfTest } from '../test/harness/gofer.ts';
 
@@ -70,6 +72,25 @@ test.runIf(asRoot)('read-only mounts are read-only to the host too', async () =>
   expect(client.attach()).toBeTypeOf('object');
   const mounts = nodeFs.readFileSync(`/proc/${gofer.child.pid}/mounts`, 'utf8');
   expect(/ \/root \S+ (\S+)/.exec(mounts)![1]).toMatch(/^ro,nosuid,nodev/);
+  client.close();
+  expect(await gofer.ended).toBe(0);
+});
+
+test('descriptors that a client sends are not kept', async () => {
+  const gofer = startGofer('main', [treeOfTest()]);
+  const client = Client.connect(gofer.fds[0]!) as Client;
+  const root = client.attach();
+  if (typeof root === 'number') throw new Error(`errno ${-root}`);
+  const held = (): number => nodeFs.readdirSync(`/proc/${gofer.child.pid}/fd`).length;
+  const before = held();
+  const message = encodeToBytes('Tgetattr', 1, { fid: 99, mask: 0 }, 64)!;
+  const mine = nodeFs.openSync(import.meta.filename, 'r');
+  for (let i = 0; i < 50; i++) {
+    expect(sendWithFds(gofer.fds[0]!, message, Array(10).fill(mine))).toBe(message.length);
+    expect(recv(gofer.fds[0]!, new Uint8Array(64))).toBe(11);
+  }
+  nodeFs.closeSync(mine);
+  expect(held()).toBe(before);
   client.close();
   expect(await gofer.ended).toBe(0);
 });

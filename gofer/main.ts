@@ -16,7 +16,9 @@ import { dropPrivileges, enterTree } from './confinement.ts';
 const RESERVED_FDS = 64;
 /** A fid holds at most this many: itself, its directory, its open file, a listing. */
 const FDS_PER_FID = 4;
-const MAX_FIDS = 65536;
+/** Of one mount and of all: a fid is about half a kilobyte of memory beside its descriptors. */
+const MAX_FIDS = 16384;
+const MAX_FIDS_OF_ALL = 65536;
 const MIN_FIDS = 64;
 
 /** Raises the limit on descriptors as far as it goes and shares them out. */
@@ -24,8 +26,8 @@ function fidsPerMount(mounts: number): number {
   const limit = process.prlimit(0, RLIMIT_NOFILE, null);
   if (typeof limit === 'number') return MIN_FIDS;
   process.prlimit(0, RLIMIT_NOFILE, { soft: limit.hard, hard: limit.hard });
-  const share = Math.floor((limit.hard - RESERVED_FDS) / FDS_PER_FID / mounts);
-  return Math.max(MIN_FIDS, Math.min(MAX_FIDS, share));
+  const all = Math.min(MAX_FIDS_OF_ALL, (limit.hard - RESERVED_FDS) / FDS_PER_FID);
+  return Math.max(MIN_FIDS, Math.min(MAX_FIDS, Math.floor(all / mounts)));
 }
 
 function log(fd: number, text: string): void {

@@ -3,11 +3,14 @@
  *
  * Everything is done relative to descriptors and one component at a time, so nothing outside the
  * tree can be named: no "..", no "/", and no symbolic link is ever followed (the Sentry resolves
- * them). Calls that Linux offers only by path go through /proc/self/fd/N of our own descriptor.
+ * them). Calls that Linux offers only by path go through /proc/self/fd/N of our own descriptor:
+ * it leads to the very inode, whose type was looked at when the descriptor was made and never
+ * changes, so no rename in between makes it another file. docs/decisions/gofer.md goes through the
+ * requests one by one.
  */
 import * as fs from '../../native/fs.ts';
 import * as stat from '../../native/stat.ts';
-import { EEXIST, EINVAL, ENOENT, ENOSYS } from '../../spec/linux/errno.ts';
+import { EACCES, EEXIST, EINVAL, ENOENT, ENOSYS, ESTALE } from '../../spec/linux/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_REMOVEDIR,
@@ -25,6 +28,7 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from '../../spec/linux/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, UTIME_NOW, UTIME_OMIT } from '../../spec/linux/stat.ts';
+import { PROC_SUPER_MAGIC } from '../../spec/linux/statfs.ts';
 import * as p9 from '../../spec/p9/constants.ts';
 import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
 import type { CreatedFile, FileNode, FileStatfs, OpenNode, Owner } from '../server/backend.ts';
@@ -153,7 +157,7 @@ export class LocalFile implements FileNode {
 
   private truncate(size: number): number {
     if (this.fileType !== S_IFREG || size > Number.MAX_SAFE_INTEGER) return -EINVAL;
-    const fd = fs.open(stat.procPath(this.fd), O_WRONLY | O_CLOEXEC);
+    const fd = this.reopen(O_WRONLY, true);
     if (fd < 0) return fd;
     const result = fs.ftruncate(fd, size);
     fs.close(fd);
@@ -181,17 +185,29 @@ export class LocalFile implements FileNode {
     const refused = openError(this.fileType);
     if (refused < 0) return refused;
     if (this.fileType === S_IFDIR) {
-      const fd = fs.openat(this.fd, '.', O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      const fd = openBeneath(this.fd, '.', O_RDONLY | O_DIRECTORY, 0);
       return fd < 0 ? fd : new OpenLocalDirectory(fd, this.numbers);
     }
-    const how = (flags & OPEN_FLAGS) | O_CLOEXEC;
-    const fd = fs.open(stat.procPath(this.fd), how);
+    const how = flags & OPEN_FLAGS;
+    const fd = this.reopen(how, (how & (p9.P9_ACCMODE | p9.P9_TRUNC)) !== 0);
     return fd < 0 ? fd : new OpenLocalFile(fd);
+  }
+
+  /** A descriptor for the contents of this regular file. */
+  private reopen(how: number, writes: boolean): number {
+    if (writes) {
+      const s = stat.fstatfs(this.fd);
+      if (typeof s === 'number') return s;
+      // In a volume that shows the host's /proc: our own memory is a file there.
+      if (s.type === PROC_SUPER_MAGIC) return -EACCES;
+    }
+    return fs.open(stat.procPath(this.fd), how | O_CLOEXEC);
   }
 
   create(name: string, flags: number, mode: number, owner: Owner): CreatedFile | number {
     const how = (flags & OPEN_FLAGS) | O_CREAT | O_EXCL;
-    const fd = openBeneath(this.fd, name, how, mode);
+    // Set-ID bits come when it has its owner (`own`): until then it would be ours.
+    const fd = openBeneath(this.fd, name, how, mode & 0o777);
     if (fd === -EEXIST && (flags & p9.P9_EXCL) === 0) return this.openExisting(name, flags);
     if (fd < 0) return fd;
     const path = fs.open(stat.procPath(fd), O_PATH | O_CLOEXEC);
@@ -226,30 +242,34 @@ export class LocalFile implements FileNode {
     return chmod ? stat.fchmodPath(this.fd, mode) : 0;
   }
 
-  /** Finishes mkdir, mknod and symlink: the qid of `name`, just made; it is removed on failure. */
-  private made(name: string, mode: number, owner: Owner): Qid | number {
+  /**
+   * Finishes mkdir, mknod and symlink: the qid of `name`, just made; it is removed on failure. Whoever
+   * else writes this very directory may have put something else there: at least not of another kind.
+   */
+  private made(name: string, type: number, mode: number, owner: Owner): Qid | number {
     const node = this.walk(name);
     if (typeof node === 'number') return node;
-    const result = node.own(mode, owner);
+    const result = node.fileType === type ? node.own(mode, owner) : -ESTALE;
     node.release();
     if (result === 0) return node.qid;
-    fs.unlinkat(this.fd, name, node.fileType === S_IFDIR ? AT_REMOVEDIR : 0);
+    if (result !== -ESTALE) fs.unlinkat(this.fd, name, type === S_IFDIR ? AT_REMOVEDIR : 0);
     return result;
   }
 
   mkdir(name: string, mode: number, owner: Owner): Qid | number {
-    const result = fs.mkdirat(this.fd, name, mode);
-    return result < 0 ? result : this.made(name, mode, owner);
+    const result = fs.mkdirat(this.fd, name, mode & 0o777);
+    return result < 0 ? result : this.made(name, S_IFDIR, mode, owner);
   }
 
-  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid | number {
-    const result = fs.mknodat(this.fd, name, mode, fs.makeDevice(major, minor));
-    return result < 0 ? result : this.made(name, mode & 0o7777, owner);
+  mknod(name: string, mode: number, owner: Owner): Qid | number {
+    const type = mode & S_IFMT;
+    const result = fs.mknodat(this.fd, name, type | (mode & 0o777), 0);
+    return result < 0 ? result : this.made(name, type, mode & 0o7777, owner);
   }
 
   symlink(name: string, target: string, owner: Owner): Qid | number {
     const result = fs.symlinkat(target, this.fd, name);
-    return result < 0 ? result : this.made(name, 0o777, owner);
+    return result < 0 ? result : this.made(name, S_IFLNK, 0o777, owner);
   }
 
   readlink(): string | number {
@@ -299,11 +319,11 @@ export class LocalFile implements FileNode {
   }
 
   getXattr(name: string): Uint8Array | number {
-    if (name !== '') return stat.getXattr(this.xattrTarget, name);
-    const names = stat.listXattr(this.xattrTarget);
-    if (typeof names === 'number') return names;
-    const text = names.map((n) => `${n}\0`).join('');
-    return Uint8Array.from(text, (c) => c.charCodeAt(0));
+    return stat.getXattr(this.xattrTarget, name);
+  }
+
+  listXattr(): readonly string[] | number {
+    return stat.listXattr(this.xattrTarget);
   }
 
   setXattr(name: string, value: Uint8Array, flags: number): number {

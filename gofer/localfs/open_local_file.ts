@@ -3,7 +3,7 @@
  */
 import * as fs from '../../native/fs.ts';
 import { fstat, fstatat } from '../../native/stat.ts';
-import { EISDIR, ENOTDIR } from '../../spec/linux/errno.ts';
+import { EISDIR, ENOLCK, ENOTDIR } from '../../spec/linux/errno.ts';
 import { AT_SYMLINK_NOFOLLOW, F_OFD_GETLK, F_OFD_SETLK, SEEK_SET } from '../../spec/linux/fcntl.ts';
 import { LOCK_TYPE_UNLCK } from '../../spec/p9/constants.ts';
 import type { DirectoryEntry, EntryAttributes, FileLock, OpenNode } from '../server/backend.ts';
@@ -12,8 +12,14 @@ import { type InodeNumbers, qidTypeOfEntry } from './inode_numbers.ts';
 /** The ends of lock ranges are signed 64-bit on the host; JavaScript is exact up to here. */
 const MAX_LOCK_END = Number.MAX_SAFE_INTEGER;
 
+/** Locks set since the last time all were let go: each is memory of the host's kernel. */
+const MAX_LOCKS = 1024;
+/** Directories that keep what the host last listed of them, up to 64 KiB each. */
+const MAX_LISTINGS = 4;
+
 export class OpenLocalFile implements OpenNode {
   private readonly fd: number;
+  private locks = 0;
 
   /** Takes over `fd`. */
   constructor(fd: number) {
@@ -38,7 +44,12 @@ export class OpenLocalFile implements OpenNode {
 
   /** Open file description locks: each open fid is an owner of its own, and no lock is ever waited for. */
   lock(type: number, start: number, length: number): number {
-    const held = fs.fcntlLock(this.fd, F_OFD_SETLK, lockRange(type, start, length));
+    const range = lockRange(type, start, length);
+    const whole = type === LOCK_TYPE_UNLCK && range.start === 0 && range.length === 0;
+    // Unlocking the middle of a range makes two of it, so it counts too.
+    if (!whole && this.locks >= MAX_LOCKS) return -ENOLCK;
+    this.locks = whole ? 0 : this.locks + 1;
+    const held = fs.fcntlLock(this.fd, F_OFD_SETLK, range);
     return typeof held === 'number' ? held : 0;
   }
 
@@ -67,6 +78,9 @@ function lockRange(type: number, start: number, length: number) {
   const toEnd = length > MAX_LOCK_END - from;
   return { type, whence: 0, start: from, length: toEnd ? 0 : length, pid: 0 };
 }
+
+/** The directories listed last, oldest first: the others forget their entries and start again. */
+const listed: OpenLocalDirectory[] = [];
 
 /** An open directory as an array read front to back; going back starts it again. */
 export class OpenLocalDirectory implements OpenNode {
@@ -112,6 +126,7 @@ export class OpenLocalDirectory implements OpenNode {
   }
 
   entryAt(index: number): DirectoryEntry | null | number {
+    this.keepListing();
     if (index < this.chunkStart || index === 0) {
       const at = fs.lseek(this.fd, 0, SEEK_SET);
       if (at < 0) return at;
@@ -135,6 +150,23 @@ export class OpenLocalDirectory implements OpenNode {
     return { name, type, qid: { type: qidTypeOfEntry(type), version: 0, path } };
   }
 
+  private keepListing(): void {
+    if (listed.at(-1) === this) return;
+    this.leaveListed();
+    listed.push(this);
+    if (listed.length > MAX_LISTINGS) listed.shift()!.forgetListing();
+  }
+
+  private leaveListed(): void {
+    const at = listed.indexOf(this);
+    if (at >= 0) listed.splice(at, 1);
+  }
+
+  private forgetListing(): void {
+    this.chunk = [];
+    this.chunkStart = Infinity;
+  }
+
   entryAttributes(name: string): EntryAttributes | number {
     const s = fstatat(this.fd, name, AT_SYMLINK_NOFOLLOW);
     if (typeof s === 'number') return s;
@@ -142,6 +174,7 @@ export class OpenLocalDirectory implements OpenNode {
   }
 
   close(): void {
+    this.leaveListed();
     fs.close(this.fd);
   }
 }

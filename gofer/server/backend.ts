@@ -54,7 +54,8 @@ export interface FileNode {
   open(flags: number): OpenNode | number;
   create(name: string, flags: number, mode: number, owner: Owner): CreatedFile | number;
   mkdir(name: string, mode: number, owner: Owner): Qid | number;
-  mknod(name: string, mode: number, major: number, minor: number, owner: Owner): Qid | number;
+  /** A regular file, fifo or socket; `mode` says which. */
+  mknod(name: string, mode: number, owner: Owner): Qid | number;
   symlink(name: string, target: string, owner: Owner): Qid | number;
   readlink(): string | number;
   link(name: string, target: FileNode): number;
@@ -63,8 +64,9 @@ export interface FileNode {
   /** Moves this very file, wherever its name came from; ENOENT when it is not there any more. */
   renameSelf(newDirectory: FileNode, newName: string): number;
   removeSelf(): number;
-  /** The value, or the NUL-separated names when `name` is empty. */
   getXattr(name: string): Uint8Array | number;
+  /** All names, also those no client may see. */
+  listXattr(): readonly string[] | number;
   setXattr(name: string, value: Uint8Array, flags: number): number;
   removeXattr(name: string): number;
   statfs(): FileStatfs | number;

@@ -7,13 +7,10 @@ import * as nodeFs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import * as fs from '../../native/fs.ts';
-import { F_DUPFD_CLOEXEC } from '../../spec/linux/fcntl.ts';
-import { decodeMessage, encodeToBytes, type Message } from '../../spec/p9/codec.ts';
+import { decodeMessage, encodeToBytes } from '../../spec/p9/codec.ts';
 import * as p9 from '../../spec/p9/constants.ts';
 import type { Fields, MessageName } from '../../spec/p9/messages.ts';
-import { LocalTree } from '../localfs/local_tree.ts';
-import { Connection } from './connection.ts';
+import { P9Session } from '../../test/harness/p9_session.ts';
 
 const FUZZ_MS = 5000;
 let base = '';
@@ -34,58 +31,8 @@ function openFds(): number {
   return nodeFs.readdirSync('/proc/self/fd').length;
 }
 
-class Session {
-  readonly tree: LocalTree;
-  readonly connection: Connection;
-
-  constructor(maxFids = 64) {
-    this.tree = LocalTree.at(tree) as LocalTree;
-    const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    this.connection = new Connection({ backend: this.tree, readonly: false, maxFids, dup });
-  }
-
-  /** Puts bytes in, in pieces as large as there is room. */
-  feed(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
-      const { space } = this.connection;
-      if (space.length === 0) return;
-      const piece = bytes.subarray(at, at + space.length);
-      space.set(piece);
-      this.connection.received(piece.length);
-      at += piece.length;
-    }
-  }
-
-  /** Everything there is to send; donated descriptors are closed. */
-  drain(): Uint8Array {
-    const parts: Uint8Array[] = [];
-    for (let out = this.connection.output; out !== null; out = this.connection.output) {
-      parts.push(out.bytes.slice());
-      const fd = this.connection.sent(out.bytes.length);
-      if (fd >= 0) fs.close(fd);
-    }
-    return Buffer.concat(parts);
-  }
-
-  say<N extends MessageName>(name: N, fields: Fields<N>, tag = 1): Message | null {
-    this.feed(encodeToBytes(name, tag, fields, p9.MAX_MSIZE)!);
-    return decodeMessage(this.drain());
-  }
-
-  start(version: string = p9.VERSION_RUNSC, msize = 65536): this {
-    this.say('Tversion', { msize, version }, p9.NOTAG);
-    this.say('Tattach', { fid: 0, afid: p9.NOFID, uname: '', aname: '', nUname: p9.NONUNAME });
-    return this;
-  }
-
-  close(): void {
-    for (const fd of this.connection.close()) fs.close(fd);
-    this.tree.release();
-  }
-}
-
 test('versions are negotiated', () => {
-  const s = new Session();
+  const s = new P9Session(tree);
   const version = (v: string, msize: number): unknown =>
     s.say('Tversion', { msize, version: v }, p9.NOTAG)?.fields;
   expect(version('9P2000.L', 8192)).toEqual({ msize: 8192, version: '9P2000.L' });
@@ -109,7 +56,7 @@ test('versions are negotiated', () => {
 
 test('a version message forgets every fid', () => {
   const before = openFds();
-  const s = new Session().start();
+  const s = new P9Session(tree).start();
   for (let i = 1; i < 50; i++) s.say('Twalk', { fid: 0, newfid: i, names: ['d', 'f'] });
   s.say('Tlopen', { fid: 1, flags: 2 });
   expect(openFds()).toBeGreaterThan(before + 49);
@@ -121,7 +68,7 @@ test('a version message forgets every fid', () => {
 
 test('bad sizes break the session off', () => {
   for (const size of [0, 6, p9.MAX_MSIZE + 1, 2 ** 32 - 1]) {
-    const s = new Session().start();
+    const s = new P9Session(tree).start();
     const bytes = new Uint8Array(16);
     new DataView(bytes.buffer).setUint32(0, size, true);
     s.feed(bytes);
@@ -132,7 +79,7 @@ test('bad sizes break the session off', () => {
 });
 
 test('a client that reads no replies is not read from for ever', () => {
-  const s = new Session().start(p9.VERSION_RUNSC, p9.MIN_MSIZE);
+  const s = new P9Session(tree).start(p9.VERSION_RUNSC, p9.MIN_MSIZE);
   const request = encodeToBytes('Tgetattr', 1, { fid: 0, mask: 0 }, 64)!;
   let accepted = 0;
   while (accepted < 100000) {
@@ -149,7 +96,7 @@ test('a client that reads no replies is not read from for ever', () => {
 });
 
 test('messages arrive whole from any chunking, and replies keep their order', () => {
-  const s = new Session().start();
+  const s = new P9Session(tree).start();
   const stream = Buffer.concat(
     Array.from({ length: 20 }, (_, i) => encodeToBytes('Tgetattr', i, { fid: 0, mask: 0 }, 64)!),
   );
@@ -165,7 +112,7 @@ test('messages arrive whole from any chunking, and replies keep their order', ()
 });
 
 test('Tremove and Trename act on the file, wherever it went', () => {
-  const s = new Session().start();
+  const s = new P9Session(tree).start();
   nodeFs.writeFileSync(path.join(tree, 'r1'), '');
   s.say('Twalk', { fid: 0, newfid: 1, names: ['r1'] });
   s.say('Twalk', { fid: 0, newfid: 2, names: ['d'] });
@@ -239,7 +186,7 @@ test(
     let sessions = 0;
     let messages = 0;
     while (Date.now() < deadline) {
-      const s = new Session().start();
+      const s = new P9Session(tree).start();
       sessions++;
       for (let i = 0; i < 400 && !s.connection.broken; i++) {
         const bytes = make[random(make.length)]!()!;

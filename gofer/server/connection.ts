@@ -25,6 +25,8 @@ import { isExtension, type Reply, serve } from './dispatch.ts';
 import { FidTable } from './fid.ts';
 
 const INITIAL_BUFFER_SIZE = 32 * 1024;
+/** Descriptors that may wait in the output; more would take from the share of fids. */
+const MAX_QUEUED_DONATIONS = 32;
 /** Before Tversion: nothing larger than the smallest msize is read or sent. */
 const MSIZE_BEFORE_VERSION = MIN_MSIZE;
 
@@ -125,7 +127,7 @@ export class Connection {
       this.outStart = 0;
       this.out.reset();
     }
-    return this.out.pos <= this.msize;
+    return this.out.pos <= this.msize && this.donations.length < MAX_QUEUED_DONATIONS;
   }
 
   /** Grows the output to hold a reply of `size` bytes more: at most twice msize altogether. */

@@ -11,7 +11,7 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from '../../spec/linux/stat.ts';
-import { IO_HEADER_SIZE, P9_AT_REMOVEDIR } from '../../spec/p9/constants.ts';
+import { IO_HEADER_SIZE, P9_ACCMODE, P9_AT_REMOVEDIR } from '../../spec/p9/constants.ts';
 import {
   direntPlusSize,
   direntSize,
@@ -42,6 +42,7 @@ export function create(c: Connection, f: Fields<'Tlcreate'>): Fields<'Rlcreate'>
   const fid = parentOf(c, f.fid, f.name);
   if (typeof fid === 'number') return fid;
   if (fid.open !== null || fid.xattr !== null) return -EINVAL;
+  if ((f.flags & P9_ACCMODE) === P9_ACCMODE) return -EINVAL;
   const created = fid.node.create(f.name, f.flags, f.mode & 0o7777, owner(c, fid, f.gid));
   if (typeof created === 'number') return created;
   fid.closeListing();
@@ -74,7 +75,7 @@ export function mknod(c: Connection, f: Fields<'Tmknod'>): Fields<'Rmknod'> | nu
       return -EINVAL;
   }
   const mode = f.mode & (S_IFMT | 0o7777);
-  const qid = fid.node.mknod(f.name, mode, f.major, f.minor, owner(c, fid, f.gid));
+  const qid = fid.node.mknod(f.name, mode, owner(c, fid, f.gid));
   return typeof qid === 'number' ? qid : { qid };
 }
 

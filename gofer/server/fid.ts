@@ -47,8 +47,12 @@ export class Fid {
   }
 }
 
+/** Fids that may hold a value at once: each is up to XATTR_SIZE_MAX of our memory. */
+const MAX_XATTR_FIDS = 64;
+
 export class FidTable {
   private readonly fids = new Map<number, Fid>();
+  private readonly xattrFids = new Set<Fid>();
   private readonly max: number;
 
   constructor(max: number) {
@@ -75,15 +79,28 @@ export class FidTable {
     this.fids.set(number, fid);
   }
 
+  /** Whether one more fid may get a value to read or write. */
+  get hasXattrRoom(): boolean {
+    return this.xattrFids.size < MAX_XATTR_FIDS;
+  }
+
+  /** Gives `fid` its value; `hasXattrRoom` allowed it. */
+  holdXattr(fid: Fid, xattr: XattrRead | XattrWrite): void {
+    fid.xattr = xattr;
+    this.xattrFids.add(fid);
+  }
+
   /** Unbinds without releasing: the caller does. */
   take(number: number): Fid | undefined {
     const fid = this.fids.get(number);
     this.fids.delete(number);
+    if (fid !== undefined) this.xattrFids.delete(fid);
     return fid;
   }
 
   clear(): void {
     for (const fid of this.fids.values()) fid.release();
     this.fids.clear();
+    this.xattrFids.clear();
   }
 }

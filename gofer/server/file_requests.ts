@@ -69,6 +69,7 @@ export function open(c: Connection, f: Fields<'Tlopen'>): Fields<'Rlopen'> | num
   const fid = c.fids.get(f.fid);
   if (fid === undefined) return -EBADF;
   if (fid.open !== null || fid.xattr !== null) return -EINVAL;
+  if ((f.flags & P9_ACCMODE) === P9_ACCMODE) return -EINVAL;
   const writes = (f.flags & (P9_ACCMODE | P9_TRUNC)) !== 0;
   if (c.readonly && writes) return -EROFS;
   const error = openError(fid.node.fileType);

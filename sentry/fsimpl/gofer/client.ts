@@ -280,7 +280,7 @@ export class Client extends Session {
       if (some === null || entries.length + some.length > MAX_ENTRIES) return this.broken();
       for (const entry of some) entries.push(entry);
       if (r.next === 0) return entries;
-      if (r.next <= offset) return this.broken();
+      if (r.next <= offset || some.length === 0) return this.broken();
       offset = r.next;
     }
   }
