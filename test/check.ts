@@ -15,7 +15,7 @@ const CHECKS: readonly (readonly [name: string, argv: readonly string[]])[] = [
   ['format and lint', ['node_modules/.bin/biome', 'check', '--diagnostic-level=error', '.']],
 ];
 
-export async function runCheck(filter: string): Promise<Tally> {
+export async function runCheck(_: readonly string[], filter: string): Promise<Tally> {
   const tally = new Tally('check');
   for (const [name, argv] of CHECKS) {
     if (!name.includes(filter)) continue;

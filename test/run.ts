@@ -1,10 +1,12 @@
 /**
  * Runs the test suites and ends with one line: `N passed, N failed, N skipped`.
  *
- *   run.ts [--runtime=NAME] [--filter=TEXT] [--jobs=N] [SUITE...]
+ *   run.ts [--runtime=NAME,NAME] [--filter=TEXT] [SUITE...]
  *
- * Suites: check unit guest fuzz conformance terminal oci docker (default: all). With --runtime=native, runc,
- * crun or debian the harness tests itself against another implementation. VERBOSE=1 names what passes.
+ * Suites: check unit guest fuzz conformance terminal oci docker (default: all). Runtimes: ours on one
+ * platform, `ptrace` or `systrap` (default: both), or `ours`, which leaves the platform to runsc. With
+ * native, runc, crun or debian the harness tests itself against another implementation. VERBOSE=1 names
+ * what passes.
  */
 import { parseArgs } from 'node:util';
 import { runCheck } from './check.ts';
@@ -16,11 +18,12 @@ import { Tally } from './harness/tally.ts';
 import { runOci } from './oci/real/oci.ts';
 import { runUnit } from './unit.ts';
 
-type Suite = (runtime: string, filter: string) => Promise<Tally>;
+/** What does not depend on the runtime is done once, for the first. */
+type Suite = (runtimes: readonly string[], filter: string) => Promise<Tally>;
 
 const SUITES: Readonly<Record<string, Suite>> = {
-  check: (_, filter) => runCheck(filter),
-  unit: (_, filter) => runUnit(filter),
+  check: runCheck,
+  unit: runUnit,
   guest: runGuest,
   fuzz: runFuzz,
   conformance: runConformance,
@@ -32,7 +35,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    runtime: { type: 'string', default: 'ours' },
+    runtime: { type: 'string', default: 'ptrace,systrap' },
     filter: { type: 'string', default: '' },
   },
 });
@@ -45,7 +48,7 @@ for (const name of chosen) {
   const started = performance.now();
   let tally: Tally;
   try {
-    tally = await suite(values.runtime, values.filter);
+    tally = await suite(values.runtime.split(','), values.filter);
   } catch (error) {
     tally = new Tally(name);
     tally.fail(

@@ -19,7 +19,7 @@ interface Report {
   }[];
 }
 
-export async function runUnit(filter: string): Promise<Tally> {
+export async function runUnit(_: readonly string[], filter: string): Promise<Tally> {
   const tally = new Tally('unit');
   const file = join(scratch(), 'report.json');
   const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');

@@ -1,10 +1,10 @@
 /**
  * Real programs: each case runs natively and in the sandbox, on fresh writable views of one Debian
- * tree; standard output and exit status must be the same.
+ * tree; standard output and exit status must be the same. Progress goes to standard error.
  */
 import type { CommandResult } from '../harness/command.ts';
 import { type Job, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
-import { difference, Tally } from '../harness/tally.ts';
+import { difference, progress, Tally } from '../harness/tally.ts';
 import { overlay } from '../harness/tree.ts';
 import type { Case } from './case.ts';
 import { fileCases } from './file_cases.ts';
@@ -38,29 +38,36 @@ async function runCase(runtime: Runtime, rootfs: string, one: Case): Promise<Com
   }
 }
 
-export async function runConformance(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('conformance', runtimeName === 'ours');
+function compare(tally: Tally, name: string, want: CommandResult, got: CommandResult): void {
+  if (!got.timedOut && got.status === want.status && got.stdout === want.stdout) {
+    tally.pass(name, `${want.elapsedMs.toFixed(0)} ms native, ${got.elapsedMs.toFixed(0)} ms here`);
+    return;
+  }
+  const status =
+    got.status === want.status ? '' : `status ${got.status}, the host's is ${want.status}\n`;
+  const time = got.timedOut ? `timed out after ${got.elapsedMs.toFixed(0)} ms\n` : '';
+  const stderr = got.stderr.slice(-2000);
+  tally.fail(name, `${time}${status}${difference(want.stdout, got.stdout)}\n${stderr}`);
+}
+
+export async function runConformance(runtimes: readonly string[], filter: string): Promise<Tally> {
+  const tally = new Tally('conformance');
   const rootfs = await debianRootfs();
   const native = runtimeNamed('native');
-  const runtime = runtimeNamed(runtimeName);
-  for (const one of CASES) {
-    if (!one.name.includes(filter)) continue;
+  const tested = runtimes.map((name) => runtimeNamed(name));
+  const tallies = runtimes.map((name) => new Tally('conformance', name));
+  const chosen = CASES.filter((one) => one.name.includes(filter));
+  for (const [index, one] of chosen.entries()) {
+    progress(index + 1, chosen.length, one.name);
     const want = await runCase(native, rootfs, one);
     if (want.timedOut) {
       tally.fail(one.name, `the host itself did not finish:\n${want.stdout}${want.stderr}`);
       continue;
     }
-    const got = await runCase(runtime, rootfs, one);
-    if (!got.timedOut && got.status === want.status && got.stdout === want.stdout) {
-      const times = `${want.elapsedMs.toFixed(0)} ms native, ${got.elapsedMs.toFixed(0)} ms here`;
-      tally.pass(one.name, times);
-      continue;
+    for (const [i, runtime] of tested.entries()) {
+      compare(tallies[i]!, one.name, want, await runCase(runtime, rootfs, one));
     }
-    const status =
-      got.status === want.status ? '' : `status ${got.status}, the host's is ${want.status}\n`;
-    const time = got.timedOut ? `timed out after ${got.elapsedMs.toFixed(0)} ms\n` : '';
-    const stderr = got.stderr.slice(-2000);
-    tally.fail(one.name, `${time}${status}${difference(want.stdout, got.stdout)}\n${stderr}`);
   }
+  for (const each of tallies) tally.add(each);
   return tally;
 }

@@ -249,8 +249,14 @@ const CASES: readonly TerminalCase[] = [
   },
 ];
 
-export async function runTerminal(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('terminal', runtimeName === 'ours');
+export async function runTerminal(runtimes: readonly string[], filter: string): Promise<Tally> {
+  const tally = new Tally('terminal');
+  for (const runtime of runtimes) tally.add(await runTerminalOn(runtime, filter));
+  return tally;
+}
+
+async function runTerminalOn(runtimeName: string, filter: string): Promise<Tally> {
+  const tally = new Tally('terminal', runtimeName);
   const rootfs = await debianRootfs();
   const runtime = runtimeNamed(runtimeName);
   for (const one of CASES) {

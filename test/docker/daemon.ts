@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandOptions, type CommandResult, must, run } from '../harness/command.ts';
-import { RUNSC } from '../harness/runtime.ts';
+import { platformFlags, RUNSC } from '../harness/runtime.ts';
 import { scratch } from '../harness/tree.ts';
 
 const START_TIMEOUT_MS = 60_000;
@@ -45,18 +45,21 @@ export class Daemon {
   readonly #log: string;
   readonly #runtime: string;
 
-  /** `runtime` is a key of daemon.json's runtimes: ours, debian or runc. */
+  /** `runtime` is a key of daemon.json's runtimes, or runc, which Docker has by itself. */
   constructor(runtime: string) {
     this.#runtime = runtime;
     this.#log = join(this.#base, 'dockerd.log');
     const path = (name: string) => join(this.#base, name);
-    const runtimeArgs = ['--platform=ptrace', '--strace', `--debug-log=${path('strace/')}`];
+    const ours = (name: string) => ({
+      path: RUNSC,
+      runtimeArgs: [...(platformFlags(name) ?? []), '--strace', `--debug-log=${path('strace/')}`],
+    });
     mkdirSync(path('strace'));
     writeFileSync(
       path('daemon.json'),
       JSON.stringify({
         runtimes: {
-          ours: { path: RUNSC, runtimeArgs },
+          ...Object.fromEntries(['ours', 'ptrace', 'systrap'].map((name) => [name, ours(name)])),
           debian: { path: '/usr/bin/runsc', runtimeArgs: ['--platform=ptrace', '--network=none'] },
         },
       }),

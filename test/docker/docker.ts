@@ -282,16 +282,21 @@ async function terminals(suite: Suite): Promise<void> {
   );
 }
 
-export async function runDocker(runtimeName: string, filter: string): Promise<Tally> {
+export async function runDocker(runtimes: readonly string[], filter: string): Promise<Tally> {
+  const tally = new Tally('docker');
   for (const program of ['dockerd', 'docker']) {
     if ((await run(['sh', '-c', `command -v ${program}`])).status !== 0) {
-      const tally = new Tally('docker', runtimeName === 'ours');
       tally.skip('all', `${program} is not installed`);
       return tally;
     }
   }
+  for (const runtime of runtimes) tally.add(await runDockerOn(runtime, filter));
+  return tally;
+}
+
+async function runDockerOn(runtimeName: string, filter: string): Promise<Tally> {
   const daemon = new Daemon(runtimeName === 'native' ? 'runc' : runtimeName);
-  const suite = new Suite(daemon, filter, new Tally('docker', runtimeName === 'ours'));
+  const suite = new Suite(daemon, filter, new Tally('docker', runtimeName));
   try {
     await daemon.ready();
     await daemon.importBusybox(IMAGE);

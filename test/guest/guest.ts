@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { must } from '../harness/command.ts';
-import { ROOT, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
+import { platformFlags, ROOT, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
 import { difference, Tally } from '../harness/tally.ts';
 import { overlay } from '../harness/tree.ts';
 import { KNOWN_LINES, type KnownLine } from '../known_differences.ts';
@@ -145,22 +145,33 @@ function expected(name: string, host: Outcome, listed: readonly KnownLine[]): st
   return text;
 }
 
-export async function runGuest(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('guest', runtimeName === 'ours');
+export async function runGuest(runtimes: readonly string[], filter: string): Promise<Tally> {
+  const tally = new Tally('guest');
   const wanted = programs(filter);
   const broken = await build(wanted);
   for (const [name, why] of broken) tally.fail(name, why);
   const names = wanted.filter((name) => !broken.has(name));
   const host = await runAll(runtimeNamed('native', false), names);
+  const sane = names.filter((name) => {
+    const { status, output } = host.get(name) ?? OUTCOME_MISSING;
+    if (status !== 0) tally.fail(name, `the host itself gives status ${status}:\n${output}`);
+    return status === 0;
+  });
+  for (const runtime of runtimes) tally.add(await runGuestOn(runtime, sane, host));
+  return tally;
+}
+
+async function runGuestOn(
+  runtimeName: string,
+  names: readonly string[],
+  host: ReadonlyMap<string, Outcome>,
+): Promise<Tally> {
+  const tally = new Tally('guest', runtimeName);
   const sandbox = await runAll(runtimeNamed(runtimeName), names);
-  const listed = runtimeName === 'ours' ? KNOWN_LINES : [];
+  const listed = platformFlags(runtimeName) ? KNOWN_LINES : [];
   for (const name of names) {
     const want = host.get(name) ?? OUTCOME_MISSING;
     const got = sandbox.get(name) ?? OUTCOME_MISSING;
-    if (want.status !== 0) {
-      tally.fail(name, `the host itself gives status ${want.status}:\n${want.output}`);
-      continue;
-    }
     const text = expected(name, want, listed);
     if (got.output === text && got.status === want.status) tally.pass(name);
     else tally.fail(name, `status ${got.status}\n${difference(text, got.output)}`);
@@ -169,11 +180,17 @@ export async function runGuest(runtimeName: string, filter: string): Promise<Tal
 }
 
 /** The fuzzer: no oracle, only that the sandbox survives to say so. */
-export async function runFuzz(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('fuzz', runtimeName === 'ours');
+export async function runFuzz(runtimes: readonly string[], filter: string): Promise<Tally> {
+  const tally = new Tally('fuzz');
+  for (const runtime of runtimes) tally.add(await runFuzzOn(runtime, filter));
+  return tally;
+}
+
+async function runFuzzOn(runtimeName: string, filter: string): Promise<Tally> {
+  const tally = new Tally('fuzz', runtimeName);
   const name = 'fuzz/random_calls';
   if (!name.includes(filter)) return tally;
-  if (runtimeName !== 'ours' && runtimeName !== 'debian') {
+  if (!platformFlags(runtimeName) && runtimeName !== 'debian') {
     tally.skip(name, `never on the host's kernel, which ${runtimeName} shares`);
     return tally;
   }

@@ -203,13 +203,22 @@ export function native(shell = true): Runtime {
   };
 }
 
-/** The runtime under test, as the command line names it: `ours`, `systrap`, `native`, `runc`, `crun`, `debian`. */
+const PLATFORMS: Readonly<Record<string, readonly string[]>> = {
+  ours: [],
+  ptrace: ['--platform=ptrace'],
+  systrap: ['--platform=systrap'],
+};
+
+/** The global flags that make runsc the runtime of this name; undefined when it is another program's. */
+export function platformFlags(name: string): readonly string[] | undefined {
+  return PLATFORMS[name];
+}
+
+/** The runtime under test, as the command line names it. */
 export function runtimeNamed(name: string, shell = true): Runtime {
+  const flags = platformFlags(name);
+  if (flags) return ociRuntime(name, [RUNSC, '--network=none', ...flags]);
   switch (name) {
-    case 'ours':
-      return ociRuntime(name, [RUNSC, '--network=none']);
-    case 'systrap':
-      return ociRuntime(name, [RUNSC, '--network=none', '--platform=systrap']);
     case 'native':
       return native(shell);
     case 'runc':
@@ -218,6 +227,8 @@ export function runtimeNamed(name: string, shell = true): Runtime {
     case 'debian':
       return ociRuntime(name, ['/usr/bin/runsc', '--platform=ptrace', '--network=none']);
     default:
-      throw new Error(`unknown runtime ${name}: ours, systrap, native, runc, crun or debian`);
+      throw new Error(
+        `unknown runtime ${name}: ours, ptrace, systrap, native, runc, crun or debian`,
+      );
   }
 }

@@ -1,6 +1,7 @@
 /** Counts results, prints failures as they come, and remembers them for the end. */
 
 import { KNOWN_DIFFERENCES } from '../known_differences.ts';
+import { platformFlags } from './runtime.ts';
 
 export class Tally {
   passed = 0;
@@ -8,13 +9,17 @@ export class Tally {
   skipped = 0;
   readonly failures: string[] = [];
   readonly section: string;
+  private readonly runtime: string | undefined;
 
-  /** Known differences are ours: with another runtime under test they do not count. */
-  private readonly checksKnown: boolean;
-
-  constructor(section: string, checksKnown = true) {
+  /** `runtime` is that under test, where there is a choice. */
+  constructor(section: string, runtime?: string) {
     this.section = section;
-    this.checksKnown = checksKnown;
+    this.runtime = runtime;
+  }
+
+  /** What comes before the name of a test. */
+  private get where(): string {
+    return this.runtime === undefined ? this.section : `${this.section} on ${this.runtime}`;
   }
 
   pass(name: string, note = ''): void {
@@ -23,7 +28,7 @@ export class Tally {
       return;
     }
     this.passed++;
-    if (process.env['VERBOSE']) console.log(`ok   ${this.section}: ${name} ${note}`);
+    if (process.env['VERBOSE']) console.log(`ok   ${this.where}: ${name} ${note}`);
   }
 
   /** A failure, unless the difference is known: then it is skipped and its reason printed. */
@@ -34,20 +39,21 @@ export class Tally {
   }
 
   private known(name: string): string | undefined {
-    if (!this.checksKnown) return undefined;
+    // The list is of our own differences: other runtimes have none of them.
+    if (this.runtime !== undefined && !platformFlags(this.runtime)) return undefined;
     return KNOWN_DIFFERENCES.find((d) => d.test === `${this.section}: ${name}`)?.reason;
   }
 
   private record(name: string, why: string): void {
     this.failed++;
-    this.failures.push(`${this.section}: ${name}`);
+    this.failures.push(`${this.where}: ${name}`);
     const indented = why.trimEnd().split('\n').slice(0, 40).join('\n     ');
-    console.log(`FAIL ${this.section}: ${name}\n     ${indented}`);
+    console.log(`FAIL ${this.where}: ${name}\n     ${indented}`);
   }
 
   skip(name: string, why: string): void {
     this.skipped++;
-    console.log(`skip ${this.section}: ${name}: ${why}`);
+    console.log(`skip ${this.where}: ${name}: ${why}`);
   }
 
   add(other: Tally): void {
@@ -60,6 +66,12 @@ export class Tally {
   toString(): string {
     return `${this.passed} passed, ${this.failed} failed, ${this.skipped} skipped`;
   }
+}
+
+/** Says on a terminal what a long suite is at. */
+export function progress(index: number, count: number, name: string): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.write(`\r\x1b[K[${index}/${count}] ${name}${index === count ? '\n' : ''}`);
 }
 
 /** The first lines in which two texts differ, as a small unified listing. */

@@ -5,7 +5,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { must } from '../../harness/command.ts';
-import { ROOT } from '../../harness/runtime.ts';
+import { platformFlags, ROOT } from '../../harness/runtime.ts';
 import { Tally } from '../../harness/tally.ts';
 import { BAD_INPUT } from './bad_input.ts';
 import type { Check } from './check.ts';
@@ -21,16 +21,10 @@ import { World } from './world.ts';
 const TREE = path.join(ROOT, 'build/oci/root');
 const PROGRAMS =
   'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
-const CHECKS: readonly Check[] = [
-  ...LIFECYCLE,
-  ...PROCESS,
-  ...STDIO,
-  ...MOUNTS,
-  ...BAD_INPUT,
-  ...CONTROL,
-  ...EXHAUSTION,
-  ...KILLS,
-];
+/** What the platform has to do with: done on each. */
+const ON_EACH: readonly Check[] = [...LIFECYCLE, ...PROCESS, ...EXHAUSTION, ...KILLS];
+/** Done on the last platform only. */
+const ONCE: readonly Check[] = [...STDIO, ...MOUNTS, ...BAD_INPUT, ...CONTROL];
 
 /** busybox and the guest that uses things up. */
 async function makeTree(): Promise<void> {
@@ -63,16 +57,30 @@ async function makeTree(): Promise<void> {
   ]);
 }
 
-export async function runOci(runtimeName: string, filter: string): Promise<Tally> {
-  const tally = new Tally('oci', runtimeName === 'ours');
+export async function runOci(runtimes: readonly string[], filter: string): Promise<Tally> {
+  const tally = new Tally('oci');
   if (process.getuid?.() !== 0) {
     tally.skip('all', 'needs root');
     return tally;
   }
   await makeTree();
-  for (const { name, body } of CHECKS) {
+  for (const [index, runtime] of runtimes.entries()) {
+    const isLast = index === runtimes.length - 1;
+    tally.add(await runOciOn(runtime, isLast ? [...ONCE, ...ON_EACH] : ON_EACH, filter));
+  }
+  return tally;
+}
+
+async function runOciOn(runtime: string, checks: readonly Check[], filter: string): Promise<Tally> {
+  const tally = new Tally('oci', runtime);
+  const platform = platformFlags(runtime);
+  if (!platform) {
+    tally.skip('all', 'these are checks of runsc alone');
+    return tally;
+  }
+  for (const { name, body } of checks) {
     if (!name.includes(filter)) continue;
-    const world = new World(TREE);
+    const world = new World(TREE, platform);
     const started = performance.now();
     try {
       await body(world);

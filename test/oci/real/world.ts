@@ -47,6 +47,7 @@ export class World {
   readonly state = path.join(this.top, 'state');
   readonly temporary = path.join(this.top, 'tmp');
   readonly rootfs: string;
+  private readonly platform: readonly string[];
   /** Global flags of every call. */
   flags: readonly string[] = [];
   /** What runsc is run by. */
@@ -54,8 +55,10 @@ export class World {
   private serial = 0;
   private readonly seen = new Map<number, HostProcess>();
 
-  constructor(rootfs: string) {
+  /** `platform` are the flags that choose it. */
+  constructor(rootfs: string, platform: readonly string[]) {
     this.rootfs = rootfs;
+    this.platform = platform;
     fs.mkdirSync(this.temporary);
   }
 
@@ -78,7 +81,7 @@ export class World {
   }
 
   argv(...args: readonly string[]): string[] {
-    return [...this.prefix, RUNSC, '--root', this.state, ...this.flags, ...args];
+    return [...this.prefix, RUNSC, '--root', this.state, ...this.platform, ...this.flags, ...args];
   }
 
   /** Starts runsc with its output in files: a pipe would stay open as long as a container has it. */
