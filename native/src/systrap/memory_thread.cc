@@ -73,6 +73,8 @@ Made RunBatch(int index, const Op* ops, size_t count, uint64_t reports) {
   std::copy_n(ops, count, control->ops);
   control->count = static_cast<uint32_t>(count);
   control->result_fd = systrap.result_fd;
+  // A first report may be the child's: then this is not yet told.
+  if (reports > 1) lseek(systrap.result_fd, 0, SEEK_SET);
   KeepNear(&process);
   Go(index);
   if (int error = AwaitReports(reports, &process); error < 0) return {error, 0};
@@ -96,7 +98,9 @@ int AwaitReports(uint64_t expected, const Process* who) {
     uint64_t count = 0;
     if (ready > 0 && read(systrap.done_fd, &count, sizeof count) > 0) {
       seen += count;
-      if (seen >= expected) return 0;
+      // A list that failed has made no child to wait for.
+      bool failed = (ResultOf(systrap.result_fd) & 0xfff) != 0;
+      if (seen >= expected || (expected > 1 && failed)) return 0;
     }
     if (ready <= 0) {
       Reap();
