@@ -58,7 +58,6 @@ napi_value NewProcess(napi_env env, napi_callback_info info) {
   int from = arguments.Int(0);
   int slot = arguments.Int(2);
   int process = CloneProcess(from < 0 ? systrap::systrap.template_process : from, slot);
-  if (process >= 0 && from < 0) systrap::ResetFpState(slot);
   if (process >= 0 && from >= 0) CopyFpState(arguments.Int(1), slot);
   return MakeNumber(env, process);
 }

@@ -35,10 +35,11 @@ Op MapArea(int slot) {
            static_cast<uint64_t>(systrap.area_fd), static_cast<uint64_t>(slot) * kAreaBytes}};
 }
 
-// clone(2) of an application thread: its stack pointer tells it where its area ends.
+// clone(2) of an application thread: its stack pointer tells it where its area and its frame are.
 Op StartThread(int slot) {
   uint64_t area = AreaAddress(slot);
-  return {SYS_clone, {kThreadFlags, area + kAreaBytes, 0, area + offsetof(Mailbox, tid), 0, 0}};
+  uint64_t stack = area + (systrap.frame.begin != 0 ? systrap.frame.begin : kMailboxBytes);
+  return {SYS_clone, {kThreadFlags, stack, 0, area + offsetof(Mailbox, tid), 0, 0}};
 }
 
 void PrepareArea(int slot) {
@@ -47,6 +48,9 @@ void PrepareArea(int slot) {
   mail->tid = 1;
   mail->stack.ss_sp = reinterpret_cast<void*>(AreaAddress(slot) + kMailboxBytes);
   mail->stack.ss_size = kAreaBytes - kMailboxBytes;
+  if (systrap.frame.begin == 0) return;
+  mail->state = kMailAsleep;
+  LayFrame(slot);
 }
 
 void KeepNear(Process* process) {
@@ -217,7 +221,7 @@ void KillProcess(int index) {
 void ExitThread(int slot) {
   Thread& thread = systrap.threads[static_cast<size_t>(slot)];
   Process& process = systrap.processes[static_cast<size_t>(thread.process)];
-  bool running = systrap.records[slot].state == kRunning || thread.starting;
+  bool running = systrap.records[slot].state == kRunning;
   std::atomic_ref<uint32_t> state(MailboxOf(slot)->state);
   uint32_t before = state.exchange(kMailExit);
   if (before == kMailAsleep) syscall(SYS_futex, &MailboxOf(slot)->state, FUTEX_WAKE, 1);

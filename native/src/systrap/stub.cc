@@ -118,10 +118,16 @@ runsc_systrap_exit_group:
   HOST_CALL 231
   ud2
 
-  // A new application thread: rsp is the end of its area. Its first stop is a call of its own.
+  // A new application thread: rsp is where the frame of a stop lies in its area. It begins as one that
+  // has stopped, and gets its signal stack and mask from the frame: until then it takes no signal. Only
+  // the first thread of all finds no frame, and makes a call to show what one looks like.
 runsc_systrap_thread:
-  lea -AREA(%rsp), %rbx
+  mov %rsp, %rbx
+  and $-AREA, %rbx
   movabs $HEADER, %r13
+  mov (%rbx), %eax
+  test %eax, %eax
+  jnz 15f
   lea 40(%rbx), %rdi
   xor %esi, %esi
   HOST_CALL 131
@@ -130,12 +136,16 @@ runsc_systrap_thread:
   xor %edx, %edx
   mov $8, %r10d
   HOST_CALL 14
+15:
   mov $1, %edi
   mov $4, %esi
   lea 32(%r13), %rdx
   HOST_CALL 317
   test %rax, %rax
   jnz runsc_systrap_exit_group
+  mov (%rbx), %eax
+  test %eax, %eax
+  jnz 10f
   xor %esp, %esp
   HOST_CALL 39
   ud2

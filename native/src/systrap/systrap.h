@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <unordered_set>
 #include <vector>
 
@@ -26,20 +25,17 @@ constexpr size_t kStagedOps = 4096;
 // How often a stopped thread looks at its mailbox before it sleeps.
 constexpr uint32_t kSpins = 1000;
 
-using FpBytes = std::vector<uint8_t>;
-
 // What only the Sentry knows of an application thread.
 struct Thread {
   int32_t process = -1;
   int32_t tid = 0;
-  bool starting = false;          // has yet to make its first stop
+  bool fresh = false;             // has not run yet since it was made
   bool interrupt_wanted = false;
   bool interrupt_sent = false;    // and the stop it leads to has not been seen
   bool timed = false;             // others share its process: the host's clock does not tell them apart
   int32_t running_index = -1;
   double resumed_at_ns = 0;
   double run_ns = 0;
-  std::unique_ptr<FpBytes> first_fp;  // what a starting thread is to begin with
 };
 
 // One stub process; its index is that of its control page.
@@ -50,12 +46,15 @@ struct Process {
   std::vector<int> slots;
 };
 
-// Where the host lays a stop's state in a thread's area; the same for all.
+// Where the host lays a stop's state in a thread's area; the same for all. `bytes` is the frame of a
+// thread that has done nothing, from `begin` to the end of the area.
 struct FrameLayout {
+  size_t begin = 0;
   size_t context = 0;
   size_t info = 0;
   size_t fp = 0;
   size_t fp_bytes = 0;
+  std::vector<uint8_t> bytes;
 };
 
 struct Systrap {
@@ -133,6 +132,8 @@ void ReportGone(int slot);
 bool TakeStop(int slot);
 void Park(int slot);
 bool LearnFrame(int slot);
+// Lays the frame of a thread that has done nothing. Only while the thread is stopped.
+void LayFrame(int slot);
 long FpState(int slot, bool set, uint8_t* bytes, size_t length);
 void ResetFpState(int slot);
 void CopyFpState(int from, int to);

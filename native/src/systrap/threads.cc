@@ -157,25 +157,6 @@ bool RefuseRegisters(int slot) {
   return Report(slot, kFault);
 }
 
-// The first stop is where every thread begins: it gets its real registers there.
-bool BeginThread(int slot) {
-  Thread& thread = ThreadOf(slot);
-  thread.starting = false;
-  if (systrap.processors > 1) {
-    sched_setaffinity(thread.tid, sizeof systrap.allowed, &systrap.allowed);
-  }
-  if (thread.first_fp) {
-    memcpy(FpArea(slot), thread.first_fp->data(), kSoftware);
-    memcpy(FpArea(slot) + kLegacyBytes, thread.first_fp->data() + kLegacyBytes,
-           systrap.frame.fp_bytes - kLegacyBytes);
-    thread.first_fp.reset();
-  }
-  if (thread.interrupt_wanted) return Report(slot, kInterrupted);
-  if (!LoadRegisters(slot)) return RefuseRegisters(slot);
-  LetGo(slot);
-  return false;
-}
-
 void Resume(int slot) {
   Thread& thread = ThreadOf(slot);
   const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
@@ -185,14 +166,19 @@ void Resume(int slot) {
     systrap.ready.push_back(slot);
     return;
   }
-  if (!thread.starting) {
-    if (!LoadRegisters(slot)) {
-      RefuseRegisters(slot);
-      systrap.ready.push_back(slot);
-      return;
-    }
-    LetGo(slot);
+  if (!LoadRegisters(slot)) {
+    RefuseRegisters(slot);
+    systrap.ready.push_back(slot);
+    return;
   }
+  if (thread.fresh) {
+    // Cloned by a memory thread, it is bound to the Sentry's processor.
+    thread.fresh = false;
+    if (systrap.processors > 1) {
+      sched_setaffinity(thread.tid, sizeof systrap.allowed, &systrap.allowed);
+    }
+  }
+  LetGo(slot);
   StartRunning(slot);
 }
 
@@ -209,7 +195,7 @@ void BindThread(int slot, int process, pid_t tid) {
   thread = {};
   thread.process = process;
   thread.tid = tid;
-  thread.starting = true;
+  thread.fresh = true;
   owner.slots.push_back(slot);
   if (owner.slots.size() > 1) {
     for (int each : owner.slots) ThreadOf(each).timed = true;
@@ -224,7 +210,6 @@ void BindThread(int slot, int process, pid_t tid) {
 void Forget(int slot) {
   StopRunning(slot);
   std::erase(systrap.ready, slot);
-  ThreadOf(slot).first_fp.reset();
   systrap.records[slot].state = kFree;
 }
 
@@ -250,7 +235,7 @@ void Interrupt(int slot) {
   uint32_t state = systrap.records[slot].state;
   if (state != kRunning && state != kResuming) return;
   thread.interrupt_wanted = true;
-  if (state == kResuming || thread.starting || thread.interrupt_sent) return;
+  if (state == kResuming || thread.interrupt_sent) return;
   thread.interrupt_sent = true;
   const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
   if (syscall(SYS_tgkill, process.pid, thread.tid, kInterruptSignal) == 0 || errno != ESRCH) return;
@@ -259,7 +244,6 @@ void Interrupt(int slot) {
 
 bool TakeStop(int slot) {
   Thread& thread = ThreadOf(slot);
-  if (thread.starting) return BeginThread(slot);
   auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
   siginfo_t info;
   memcpy(&info, area + systrap.frame.info, sizeof info);
@@ -315,11 +299,27 @@ bool LearnFrame(int slot) {
   memcpy(&systrap.fp_features, area + frame.fp + kSoftware + kSoftwareFeatures, 8);
   memcpy(&systrap.mxcsr_mask, area + frame.fp + kMxcsrMask, 4);
   if (systrap.mxcsr_mask == 0) systrap.mxcsr_mask = 0xffbf;
-  return size >= kLegacyBytes + kHeaderBytes && frame.fp + size <= kAreaBytes;
+  if (size < kLegacyBytes + kHeaderBytes || frame.fp + size > kAreaBytes) return false;
+  if (frame.context < sizeof(uint64_t) || frame.context > frame.fp) return false;
+  frame.begin = frame.context - sizeof(uint64_t);
+  memset(FpArea(slot) + kLegacyBytes, 0, size - kLegacyBytes);
+  ResetFpState(slot);
+  frame.bytes.assign(area + frame.begin, area + kAreaBytes);
+  return true;
+}
+
+void LayFrame(int slot) {
+  const FrameLayout& frame = systrap.frame;
+  auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
+  uint64_t address = kThreads + static_cast<uint64_t>(slot) * kAreaBytes;
+  memcpy(area + frame.begin, frame.bytes.data(), frame.bytes.size());
+  auto* context = reinterpret_cast<ucontext_t*>(area + frame.context);
+  context->uc_stack.ss_sp = reinterpret_cast<void*>(address + kMailboxBytes);
+  context->uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(address + frame.fp);
 }
 
 void ResetFpState(int slot) {
-  FpBytes state(systrap.frame.fp_bytes);
+  std::vector<uint8_t> state(systrap.frame.fp_bytes);
   state[0] = 0x7f;
   state[1] = 0x03;
   state[kMxcsr] = 0x80;
@@ -331,12 +331,7 @@ void ResetFpState(int slot) {
 long FpState(int slot, bool set, uint8_t* bytes, size_t length) {
   size_t size = systrap.frame.fp_bytes;
   if (length < size) return -EINVAL;
-  Thread& thread = ThreadOf(slot);
-  if (thread.starting && !thread.first_fp) {
-    thread.first_fp = std::make_unique<FpBytes>(size);
-    ResetFpState(slot);
-  }
-  uint8_t* state = thread.first_fp ? thread.first_fp->data() : FpArea(slot);
+  uint8_t* state = FpArea(slot);
   if (!set) {
     memcpy(bytes, state, size);
     memset(bytes + kSoftware, 0, kLegacyBytes - kSoftware);
@@ -356,9 +351,10 @@ long FpState(int slot, bool set, uint8_t* bytes, size_t length) {
 }
 
 void CopyFpState(int from, int to) {
-  FpBytes state(systrap.frame.fp_bytes);
-  FpState(from, false, state.data(), state.size());
-  ThreadOf(to).first_fp = std::make_unique<FpBytes>(std::move(state));
+  const uint8_t* source = FpArea(from);
+  uint8_t* target = FpArea(to);
+  memcpy(target, source, kSoftware);
+  memcpy(target + kLegacyBytes, source + kLegacyBytes, systrap.frame.fp_bytes - kLegacyBytes);
 }
 
 double RunNs(int slot) {
