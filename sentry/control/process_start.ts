@@ -18,7 +18,7 @@ import {
 } from '../../spec/linux/errno.ts';
 import { O_RDONLY } from '../../spec/linux/fcntl.ts';
 import { RLIMIT_NOFILE, rlimitNumber } from '../../spec/linux/resource.ts';
-import { SIGCHLD } from '../../spec/linux/signal.ts';
+import { SI_KERNEL, SIGCHLD, SIGKILL } from '../../spec/linux/signal.ts';
 import type { Capabilities, Process } from '../../spec/oci/config.ts';
 import { decodeByteString } from '../base/byte_string.ts';
 import type { Container } from '../kernel/container.ts';
@@ -27,6 +27,7 @@ import { FdTable } from '../kernel/fd_table.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { ResourceLimits, RLIMIT_COUNT } from '../kernel/resource_limits.ts';
 import { SignalHandlers } from '../kernel/signal.ts';
+import { sendToGroup } from '../kernel/signal_send.ts';
 import { Task } from '../kernel/task.ts';
 import { ProcessGroup, Session, ThreadGroup } from '../kernel/thread_group.ts';
 import { IoBuffer } from '../mm/io_buffer.ts';
@@ -234,6 +235,9 @@ export function startProcess(
   pids.processGroups.set(pid, processGroup);
   group.joinProcessGroup(processGroup);
   const problem = stdio(files, session, group);
-  if (problem !== null) return { message: problem };
-  return group;
+  if (problem === null) return group;
+  // It is in everybody's tables by now: it leaves them as any killed process does.
+  sendToGroup(group, { signo: SIGKILL, code: SI_KERNEL });
+  kernel.ready(task);
+  return { message: problem };
 }

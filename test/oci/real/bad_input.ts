@@ -336,6 +336,14 @@ async function killedGoferInUse(w: World): Promise<void> {
   );
 }
 
+/** A process that never got its terminal is not left among the container's. */
+async function execWithoutTerminal(w: World): Promise<void> {
+  await w.running('a', SLEEP);
+  const before = await w.ok('ps', 'a');
+  await w.fails(128, /terminal: /, 'exec', '--tty', 'a', '/bin/true');
+  await until('it is gone', async () => (await w.ok('ps', 'a')) === before);
+}
+
 /** A killed stub is a process of the guest that dies by SIGKILL; the others live on. */
 async function killedStub(w: World): Promise<void> {
   await w.running('a', ['/bin/sh', '-c', 'sleep 500 & wait $!; echo $? > /tmp/status; sleep 1000']);
@@ -362,6 +370,7 @@ export const BAD_INPUT: readonly Check[] = [
   { name: 'a stale state directory', body: staleState },
   { name: 'a root that cannot be written', body: unwritableRoot },
   { name: 'a full disk below --root', body: fullDisk },
+  { name: 'exec with a terminal that is none', body: execWithoutTerminal },
   { name: 'a killed Sentry', body: killedSentry },
   { name: 'a killed Gofer', body: killedGofer },
   { name: 'a Gofer killed while the guest uses its files', body: killedGoferInUse },
