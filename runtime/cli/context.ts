@@ -35,6 +35,6 @@ export class Context {
 
   /** '' or what went wrong. */
   runHookInside(client: ControlClient, state: ContainerState, hook: Hook): string {
-    return runHookInside(client, state, hook);
+    return runHookInside(this.host, client, state, hook);
   }
 }

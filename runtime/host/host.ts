@@ -82,7 +82,7 @@ export interface Host {
   connect(directory: string, name: string): ControlChannel | number;
   /** A channel over one end of a socket pair. */
   channel(fd: number): ControlChannel;
-  /** Anonymous file for a child's stderr. */
+  /** An anonymous file: its descriptor, or -errno. */
   memoryFile(name: string): number;
   /** A copy of a descriptor, above the standard ones. */
   duplicate(fd: number): number;

@@ -4,19 +4,23 @@
  */
 
 import * as fs from 'node:fs';
-import * as os from 'node:os';
-import * as path from 'node:path';
 import type { Hook } from '../../spec/oci/config.ts';
-import { messageOf } from '../cli/failure.ts';
+import { Failure, messageOf } from '../cli/failure.ts';
 import { type ContainerState, ociState } from '../container/state.ts';
+import type { Host } from '../host/host.ts';
 import type { ControlClient } from './control_client.ts';
 import { REPLY_TIMEOUT_MS } from './control_client.ts';
 
 const SIGKILL = 9;
 
 /** '' or what went wrong. */
-export function runHookInside(client: ControlClient, state: ContainerState, hook: Hook): string {
-  const stdin = stateFile(state);
+export function runHookInside(
+  host: Host,
+  client: ControlClient,
+  state: ContainerState,
+  hook: Hook,
+): string {
+  const stdin = stateFile(host, state);
   const process = {
     args: [hook.path, ...(hook.args ?? []).slice(1)],
     env: hook.env ?? [],
@@ -40,11 +44,10 @@ export function runHookInside(client: ControlClient, state: ContainerState, hook
   }
 }
 
-/** An unlinked file that holds the state: the guest reads it as its stdin. */
-function stateFile(state: ContainerState): number {
-  const file = path.join(os.tmpdir(), `runsc-state-${process.pid}-${state.id}`);
-  fs.writeFileSync(file, JSON.stringify(ociState(state, 'created')), { mode: 0o600, flag: 'wx' });
-  const fd = fs.openSync(file, 'r');
-  fs.unlinkSync(file);
+/** A memory file that holds the state, to be read from its start. */
+function stateFile(host: Host, state: ContainerState): number {
+  const fd = host.memoryFile('runsc-state');
+  if (fd < 0) throw new Failure(`cannot make a memory file for the hook: errno ${-fd}`);
+  fs.writeSync(fd, JSON.stringify(ociState(state, 'created')), 0);
   return fd;
 }
