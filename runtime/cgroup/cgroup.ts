@@ -1,7 +1,7 @@
 /**
- * The container's cgroups: makes them, sets their limits, names the files to join by, removes them.
- * A hierarchy that we may not write is skipped where nothing was asked of it; a limit that cannot
- * be set is an error that names it.
+ * The container's cgroups: makes them, sets their limits, names the files to join by, changes the
+ * limits, removes them. A hierarchy that we may not write is skipped where nothing was asked of it;
+ * a limit that cannot be set is an error that names it.
  */
 
 import * as fs from 'node:fs';
@@ -10,7 +10,7 @@ import type { LinuxResources } from '../../spec/oci/config.ts';
 import { codeOf, Failure, messageOf } from '../cli/failure.ts';
 import { cgroupDirectory, cgroupPath } from './cgroup_path.ts';
 import type { Hierarchy } from './hierarchy.ts';
-import { type Setting, settingsV1, settingsV2 } from './resources.ts';
+import { type Setting, settingsV1, settingsV2 } from './settings.ts';
 
 export interface Cgroup {
   /** Directories that we made for the container, to be removed with it. */
@@ -29,13 +29,20 @@ export interface CgroupRequest {
   readonly systemd: boolean;
   readonly resources: LinuxResources;
   readonly hierarchies: readonly Hierarchy[];
+  /** Told what an optional setting came to. */
+  readonly warn: (message: string) => void;
+}
+
+/** Whether `resources` asks for anything that takes a cgroup. */
+export function limitsAnything(resources: LinuxResources): boolean {
+  return settingsV1(resources).length + settingsV2(resources).length > 0;
 }
 
 /** What createCgroup may make: to be remembered before it does, or a killed command would leak it. */
 export function plannedCgroups(request: CgroupRequest): string[] {
   const below = cgroupPath(request.cgroupsPath, request.systemd);
   if (below === '') return [];
-  return request.hierarchies.map((hierarchy) => cgroupDirectory(hierarchy, below));
+  return usedHierarchies(request).map((hierarchy) => cgroupDirectory(hierarchy, below));
 }
 
 /** Makes the cgroups with their limits. Nothing is left behind when it fails. */
@@ -45,12 +52,13 @@ export function createCgroup(request: CgroupRequest): Cgroup {
   const paths: string[] = [];
   const procs: string[] = [];
   try {
-    for (const hierarchy of request.hierarchies) {
+    refuseHomeless(request);
+    for (const hierarchy of usedHierarchies(request)) {
       const directory = cgroupDirectory(hierarchy, below);
       const settings = settingsFor(hierarchy, request.resources);
       if (!makeDirectory(hierarchy, directory, settings)) continue;
       paths.push(directory);
-      for (const setting of settings) apply(directory, setting);
+      applyAll(directory, settings, request.warn);
       procs.push(`${directory}/cgroup.procs`);
     }
   } catch (thrown) {
@@ -60,12 +68,57 @@ export function createCgroup(request: CgroupRequest): Cgroup {
   return { paths, procs };
 }
 
+/** Changes the limits of cgroups that createCgroup made (`paths`), as `runsc update` asks. */
+export function updateCgroup(
+  paths: readonly string[],
+  request: Omit<CgroupRequest, 'cgroupsPath' | 'systemd'>,
+): void {
+  const homes = request.hierarchies.flatMap((hierarchy) => {
+    const directory = paths.find((one) => one.startsWith(`${hierarchy.mountPoint}/`));
+    return directory === undefined ? [] : [{ hierarchy, directory }];
+  });
+  refuseHomeless({ ...request, hierarchies: homes.map((home) => home.hierarchy) });
+  for (const { hierarchy, directory } of homes) {
+    applyAll(directory, settingsFor(hierarchy, request.resources), request.warn);
+  }
+}
+
+function usedHierarchies(request: CgroupRequest): Hierarchy[] {
+  return request.hierarchies.filter(
+    (hierarchy) => !hierarchy.beside || settingsFor(hierarchy, request.resources).length > 0,
+  );
+}
+
 /** The settings that belong into one hierarchy. */
 function settingsFor(hierarchy: Hierarchy, resources: LinuxResources): Setting[] {
-  if (hierarchy.version === 2) return settingsV2(resources);
-  return settingsV1(resources).filter((setting) =>
-    hierarchy.controllers.includes(setting.controller),
+  const all = hierarchy.version === 2 ? settingsV2(resources) : settingsV1(resources);
+  return all.filter(({ controller }) => isHome(hierarchy, controller));
+}
+
+function isHome(hierarchy: Hierarchy, controller: string): boolean {
+  // cgroup.max.depth and its kin belong to no controller.
+  const core = hierarchy.version === 2 && !hierarchy.beside && controller === 'cgroup';
+  return core || hierarchy.controllers.includes(controller);
+}
+
+/** A limit whose controller is mounted nowhere would silently not hold. */
+function refuseHomeless(request: Pick<CgroupRequest, 'resources' | 'hierarchies' | 'warn'>): void {
+  const { hierarchies, resources } = request;
+  const placed = new Set(
+    hierarchies.flatMap((one) => settingsFor(one, resources)).map((setting) => setting.field),
   );
+  // Where there is only v2, what only v1 knows (swappiness, real time) is ignored, as runc does.
+  const unified = hierarchies.every((one) => one.version === 2) && hierarchies.length > 0;
+  const asked = unified ? [] : settingsV1(resources);
+  for (const { field, file, optional } of [...asked, ...settingsV2(resources)]) {
+    if (placed.has(field)) continue;
+    const problem = `linux.resources.${field}: no cgroup hierarchy of this host has ${file}`;
+    if (!optional) {
+      throw new Failure(`config.json: ${problem}: mount its controller or use --ignore-cgroups`);
+    }
+    request.warn(problem);
+    placed.add(field);
+  }
 }
 
 /** False when the hierarchy is not ours to write and nothing is asked of it. */
@@ -77,7 +130,9 @@ function makeDirectory(
   try {
     if (hierarchy.version === 2) enableControllers(hierarchy, directory, settings);
     fs.mkdirSync(directory, { recursive: true, mode: 0o755 });
-    if (hierarchy.controllers.includes('cpuset')) inheritCpuset(hierarchy.mountPoint, directory);
+    if (hierarchy.controllers.includes('cpuset') && hierarchy.version === 1) {
+      inheritCpuset(hierarchy.mountPoint, directory);
+    }
     return true;
   } catch (thrown) {
     const first = settings[0];
@@ -96,11 +151,9 @@ function enableControllers(
   directory: string,
   settings: readonly Setting[],
 ): void {
-  const available = new Set(
-    fs.readFileSync(`${hierarchy.mountPoint}/cgroup.controllers`, 'utf8').trim().split(' '),
-  );
-  const wanted = ['cpu', 'cpuset', 'io', 'memory', 'pids'].filter((name) => available.has(name));
+  const usual = ['cpu', 'cpuset', 'io', 'memory', 'pids', 'hugetlb'];
   const needed = new Set(settings.map((setting) => setting.controller));
+  const wanted = hierarchy.controllers.filter((name) => usual.includes(name) || needed.has(name));
   let at = hierarchy.mountPoint;
   for (const part of path.relative(hierarchy.mountPoint, path.dirname(directory)).split('/')) {
     if (part !== '') at += `/${part}`;
@@ -128,15 +181,34 @@ function inheritCpuset(mountPoint: string, directory: string): void {
   }
 }
 
-function apply(directory: string, setting: Setting): void {
+/**
+ * The kernel checks some limits against each other (memory against memory+swap, quota against
+ * period), so which order is right depends on what was there: what it refuses is tried again last.
+ */
+function applyAll(
+  directory: string,
+  settings: readonly Setting[],
+  warn: (message: string) => void,
+): void {
+  const refused = settings.filter((setting) => apply(directory, setting) === 'EINVAL');
+  for (const setting of refused) apply(directory, setting, 'EINVAL');
+  for (const setting of settings) {
+    if (setting.optional && !fs.existsSync(`${directory}/${setting.file}`)) {
+      warn(`linux.resources.${setting.field}: this kernel has no ${setting.file}`);
+    }
+  }
+}
+
+/** '' or the code of the error that may be cured; throws on any other. */
+function apply(directory: string, setting: Setting, before = ''): string {
   const file = `${directory}/${setting.file}`;
   try {
     fs.writeFileSync(file, setting.value);
+    return '';
   } catch (thrown) {
-    // Kernels without swap accounting and hosts without the BFQ scheduler lack these files, and
-    // Docker sets them all the same.
-    const optional = /memsw|swap\.max|blkio\.weight|bfq/.test(setting.file);
-    if (optional && codeOf(thrown) !== 'EINVAL') return;
+    const code = codeOf(thrown);
+    if (code === 'EINVAL' && before === '') return code;
+    if (setting.optional && !fs.existsSync(file)) return '';
     throw new Failure(
       `config.json: linux.resources.${setting.field}: cannot write "${setting.value}" to ${file}: ${messageOf(thrown)}`,
     );

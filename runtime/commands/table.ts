@@ -23,6 +23,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "run a program on this machine's files below an overlay in memory",
     load: async () => as((await import('./do.ts')).doCommand),
   },
+  events: {
+    summary: "print a container's statistics and out-of-memory events, as JSON",
+    load: async () => as((await import('./events.ts')).eventsCommand),
+  },
   exec: {
     summary: 'run another process in a container',
     load: async () => as((await import('./exec.ts')).execCommand),
@@ -66,6 +70,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   state: {
     summary: "print a container's state, as JSON",
     load: async () => as((await import('./state.ts')).stateCommand),
+  },
+  update: {
+    summary: 'change the limits of a container',
+    load: async () => as((await import('./update.ts')).updateCommand),
   },
   wait: {
     summary: 'wait until a container or one of its processes ends',

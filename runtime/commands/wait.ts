@@ -2,6 +2,8 @@
 
 import { print } from '../cli/output.ts';
 import { connect } from '../container/lifecycle.ts';
+import type { ControlClient } from '../sandbox/control_client.ts';
+import { SENTRY_DIED_STATUS } from '../sandbox/foreground.ts';
 import { defineCommand } from './command.ts';
 
 /** Longer than any container runs; a number because poll(2) takes 31 bits of milliseconds. */
@@ -17,8 +19,7 @@ export const waitCommand = defineCommand({
   run(context, { flags, positionals: [id = ''] }) {
     const client = connect(context, context.store.load(id));
     try {
-      const target = flags.pid > 0 ? { pid: flags.pid } : {};
-      const { exitStatus } = client.call('wait', { cid: id, ...target }, [], NO_TIMEOUT_MS);
+      const exitStatus = statusOf(client, id, flags.pid);
       print(`${JSON.stringify({ id, exitStatus })}\n`);
     } finally {
       client.close();
@@ -26,3 +27,14 @@ export const waitCommand = defineCommand({
     return 0;
   },
 });
+
+/** A Sentry that is killed (out of memory, by a person) answers nothing: all of its processes died so. */
+function statusOf(client: ControlClient, cid: string, pid: number): number {
+  try {
+    const target = pid > 0 ? { pid } : {};
+    return client.call('wait', { cid, ...target }, [], NO_TIMEOUT_MS).exitStatus;
+  } catch (thrown) {
+    if (client.ended) return SENTRY_DIED_STATUS;
+    throw thrown;
+  }
+}

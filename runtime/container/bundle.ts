@@ -30,14 +30,17 @@ export function loadBundle(directory: string): Bundle {
   return { path: real, config: value as Config };
 }
 
-/** Parses a JSON file; the Failure says what to do about one that is not there. */
-export function readJson(file: string, advice: string): unknown {
+/**
+ * Parses a JSON file, or with `from` what that descriptor gives; the Failure says what to do about
+ * one that is not there.
+ */
+export function readJson(file: string, advice: string, from: string | number = file): unknown {
   let text: string;
   try {
-    if (fs.statSync(file).size > MAX_CONFIG_LENGTH) {
+    if (typeof from === 'string' && fs.statSync(from).size > MAX_CONFIG_LENGTH) {
       throw new Failure(`${file} is longer than ${MAX_CONFIG_LENGTH} bytes`);
     }
-    text = fs.readFileSync(file, 'utf8');
+    text = fs.readFileSync(from, 'utf8');
   } catch (thrown) {
     if (thrown instanceof Failure) throw thrown;
     if (codeOf(thrown) === 'ENOENT') throw new Failure(`${file} does not exist: ${advice}`);

@@ -11,12 +11,13 @@ import {
   type Cgroup,
   type CgroupRequest,
   createCgroup,
+  limitsAnything,
   NO_CGROUP,
   plannedCgroups,
   removeCgroup,
 } from '../cgroup/cgroup.ts';
 import { findHierarchies } from '../cgroup/hierarchy.ts';
-import { memoryLimitBytes } from '../cgroup/resources.ts';
+import { memoryLimitBytes } from '../cgroup/settings.ts';
 import type { Context } from '../cli/context.ts';
 import { Failure } from '../cli/failure.ts';
 import { closeStdio, openStdio, type Stdio } from '../sandbox/console.ts';
@@ -66,7 +67,7 @@ export async function createContainer(
   };
   const hooksRan = { any: false };
   try {
-    const request = cgroupRequest(context, spec);
+    const request = cgroupRequest(context, options.id, spec);
     if (request !== null) state = { ...state, cgroupPaths: plannedCgroups(request) };
     context.store.save(state);
     const cgroup = request === null ? NO_CGROUP : makeCgroup(context, request);
@@ -92,15 +93,23 @@ export async function createContainer(
 }
 
 /** Null: the container gets no cgroup of its own. */
-function cgroupRequest(context: Context, spec: Config): CgroupRequest | null {
-  const cgroupsPath = spec.linux?.cgroupsPath ?? '';
+function cgroupRequest(context: Context, id: string, spec: Config): CgroupRequest | null {
+  const resources = spec.linux?.resources ?? {};
+  // As runc: limits hold also where no path is given.
+  const wanted = limitsAnything(resources) ? defaultCgroupsPath(context, id) : '';
+  const cgroupsPath = spec.linux?.cgroupsPath || wanted;
   if (context.config.ignoreCgroups || cgroupsPath === '') return null;
   return {
     cgroupsPath,
     systemd: context.config.systemdCgroup,
-    resources: spec.linux?.resources ?? {},
+    resources,
     hierarchies: findHierarchies(),
+    warn: (message) => context.log.warning(message),
   };
+}
+
+function defaultCgroupsPath(context: Context, id: string): string {
+  return context.config.systemdCgroup ? `system.slice:runsc:${id}` : `/${id}`;
 }
 
 function makeCgroup(context: Context, request: CgroupRequest): Cgroup {

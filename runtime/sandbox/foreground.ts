@@ -25,7 +25,8 @@ const FORWARDED = [
   signal.SIGWINCH,
 ];
 
-const SENTRY_DIED_STATUS = 128 + signal.SIGKILL;
+/** The status of every process of a sandbox whose Sentry was killed. */
+export const SENTRY_DIED_STATUS = 128 + signal.SIGKILL;
 const FOREVER = -1;
 
 /**

@@ -99,6 +99,11 @@ function checkLinux(linux: Linux): string | null {
     const wrong = checkIdMappings(mappings, `linux.${key}`);
     if (wrong !== null) return wrong;
   }
+  for (const file of Object.keys(linux.resources?.unified ?? {})) {
+    if (/^[a-z_]+\.[\w.]+$/.test(file)) continue;
+    const fix = 'name a file of cgroup v2, such as "memory.high"';
+    return `linux.resources.unified: must name files without a path (got ${quote(file)}): ${fix}`;
+  }
   for (const [index, device] of (linux.devices ?? []).entries()) {
     const wrong = checkDevice(device, `linux.devices[${index}]`);
     if (wrong !== null) return wrong;

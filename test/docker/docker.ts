@@ -5,11 +5,12 @@ import { run } from '../harness/command.ts';
 import { Tally } from '../harness/tally.ts';
 import { explain, play } from '../harness/terminal.ts';
 import { Daemon } from './daemon.ts';
+import { limits } from './limits.ts';
 import { RUNS, type RunCase, sh } from './run_cases.ts';
 
 const IMAGE = 'busybox-test';
 
-class Suite {
+export class Suite {
   readonly tally: Tally;
   readonly daemon: Daemon;
   readonly filter: string;
@@ -304,6 +305,7 @@ async function runDockerOn(runtimeName: string, filter: string): Promise<Tally> 
     await volumes(suite);
     await lifecycle(suite);
     await terminals(suite);
+    await limits(suite, IMAGE);
     if (suite.tally.failed > 0) console.log(`end of dockerd's log:\n${daemon.log(20)}`);
   } finally {
     await daemon.stop();

@@ -13,6 +13,7 @@ import { CONTROL } from './control_fuzz.ts';
 import { EXHAUSTION } from './exhaustion.ts';
 import { KILLS } from './kills.ts';
 import { LIFECYCLE } from './lifecycle.ts';
+import { LIMITS } from './limits.ts';
 import { MOUNTS } from './mounts.ts';
 import { PROCESS } from './process.ts';
 import { STDIO } from './stdio.ts';
@@ -23,8 +24,8 @@ const PROGRAMS =
   'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
 /** What the platform has to do with: done on each. */
 const ON_EACH: readonly Check[] = [...LIFECYCLE, ...PROCESS, ...EXHAUSTION, ...KILLS];
-/** Done on the last platform only. */
-const ONCE: readonly Check[] = [...STDIO, ...MOUNTS, ...BAD_INPUT, ...CONTROL];
+/** Done on the last platform only (the limits choose their platforms). */
+const ONCE: readonly Check[] = [...STDIO, ...MOUNTS, ...BAD_INPUT, ...CONTROL, ...LIMITS];
 
 /** busybox and the guest that uses things up. */
 async function makeTree(): Promise<void> {
