@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <unordered_map>
+
 #include "tracer.h"
 
 namespace runsc {
@@ -19,6 +21,32 @@ namespace {
 constexpr int kMaxStrayStops = 64;
 
 pid_t TidOf(int slot) { return slot < 0 ? tracer.template_pid : tracer.records[slot].tid; }
+
+// Statuses of threads that nobody knows yet: those a clone has made.
+std::unordered_map<pid_t, int> early;
+
+bool IsKnown(pid_t tid) { return tracer.slot_of.contains(tid) || tracer.leaving.contains(tid); }
+
+// Waits for a status of one thread. The end of a leader is told only when those of its other threads
+// have been taken in, so whatever comes meanwhile is.
+int Await(pid_t tid, int* status) {
+  for (;;) {
+    if (auto found = early.find(tid); found != early.end()) {
+      *status = found->second;
+      early.erase(found);
+      return 0;
+    }
+    pid_t other = waitpid(-1, status, __WALL);
+    if (other == tid) return 0;
+    if (other < 0 && errno != EINTR) return -errno;
+    if (other < 0) continue;
+    if (!IsKnown(other)) {
+      early[other] = *status;
+    } else if (int slot = TakeStop(other, *status); slot >= 0) {
+      tracer.ready.push_back(slot);
+    }
+  }
+}
 
 // A thread that died on us: its end comes out of the next poll.
 long Lost(int slot, int status) {
@@ -31,7 +59,7 @@ long WaitForLoopEnd(int slot, user_regs_struct* regs) {
   pid_t tid = TidOf(slot);
   for (int stray = 0; stray < kMaxStrayStops; stray++) {
     int status = 0;
-    if (int error = WaitFor(tid, &status); error < 0) return error;
+    if (int error = Await(tid, &status); error < 0) return error;
     if (!WIFSTOPPED(status)) return Lost(slot, status);
     if (slot >= 0) tracer.tracees[slot].interrupt_sent = false;
     if (status >> 8 == SIGTRAP) {
@@ -69,7 +97,7 @@ bool StopRunningSlot(int slot, bool* lent) {
   for (;;) {
     int status = 0;
     pid_t tid = tracer.records[slot].tid;
-    if (WaitFor(tid, &status) < 0) return false;
+    if (Await(tid, &status) < 0) return false;
     if (TakeStop(tid, status) != slot) continue;
     if (tracer.records[slot].reason != kInterrupted) *lent = false;
     if (!*lent) tracer.ready.push_back(slot);
@@ -97,11 +125,16 @@ long RunOps(int slot, size_t count) {
 long CloneSlot(int slot, uint64_t flags) {
   user_regs_struct regs;
   tracer.ops[0] = {SYS_clone, {flags | CLONE_FILES | CLONE_PTRACE}};
-  if (long error = RunLoop(slot, 0, 1, &regs); error < 0) return error;
+  if (long error = RunLoop(slot, 0, 1, &regs); error < 0) {
+    // It may have made one that we shall not hear of.
+    for (auto [tid, status] : early) TakeStop(tid, status);
+    early.clear();
+    return error;
+  }
   auto tid = static_cast<long>(regs.rax);
   if (tid < 0) return tid;
   int status = 0;
-  if (int error = WaitFor(static_cast<pid_t>(tid), &status); error < 0) return error;
+  if (int error = Await(static_cast<pid_t>(tid), &status); error < 0) return error;
   return WIFSTOPPED(status) ? tid : -ESRCH;
 }
 

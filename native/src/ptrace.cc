@@ -184,6 +184,11 @@ void ApplyResumes() {
     int slot = header->slots[i];
     Record& record = tracer.records[slot];
     if (record.state != kResuming) continue;
+    if (!tracer.slot_of.contains(record.tid)) {
+      // It ended while it was stopped, which is in the queue or has been told.
+      record.state = kStopped;
+      continue;
+    }
     if (tracer.tracees[slot].interrupt_wanted) {
       tracer.tracees[slot].interrupt_wanted = false;
       record.state = kStopped;
@@ -225,7 +230,11 @@ int TakeStop(pid_t tid, int status) {
     return -1;
   }
   auto found = tracer.slot_of.find(tid);
-  if (found == tracer.slot_of.end()) return -1;
+  if (found == tracer.slot_of.end()) {
+    // What a clone has made whose maker was killed before it could tell.
+    if (!gone) SendAway(tid);
+    return -1;
+  }
   int slot = found->second;
   Record& record = tracer.records[slot];
   Tracee& tracee = tracer.tracees[slot];

@@ -238,6 +238,8 @@ void Interrupt(int slot) {
   if (state == kResuming || thread.interrupt_sent) return;
   thread.interrupt_sent = true;
   const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
+  // Somebody outside may have stopped it.
+  kill(process.pid, SIGCONT);
   if (syscall(SYS_tgkill, process.pid, thread.tid, kInterruptSignal) == 0 || errno != ESRCH) return;
   ReportGone(slot);
 }

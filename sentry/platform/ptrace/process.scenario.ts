@@ -5,6 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fork, getpid, monotonicNs, syscall } from '../../../native/index.ts';
 import { exit, kill } from '../../../native/process.ts';
 import * as socket from '../../../native/socket.ts';
+import { SIGSTOP } from '../../../spec/linux/signal.ts';
+import { SYS_getppid, SYS_nanosleep } from '../../../spec/linux/syscall_numbers.ts';
 import {
   REG_RAX,
   REG_RBX,
@@ -45,6 +47,52 @@ function isAtEnd(pid: number, tid: number): boolean {
     return /\) [ZX]/.test(readFileSync(`/proc/${pid}/task/${tid}/stat`, 'latin1'));
   } catch {
     return true;
+  }
+}
+
+const KILLING_NS = 3e9;
+
+/** Kills children of the parent, but for the first, which is the platform's template, and itself. */
+function killStubs(): never {
+  const parent = syscall(SYS_getppid);
+  const pause = new Float64Array(2);
+  for (;;) {
+    const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1');
+    const victims = children.trim().split(' ').map(Number).slice(1);
+    const victim = victims[Math.floor(Math.random() * victims.length)];
+    if (victim !== undefined && victim !== getpid()) kill(victim, 9);
+    new BigInt64Array(pause.buffer)[1] = BigInt(Math.floor(Math.random() * 5e6));
+    syscall(SYS_nanosleep, pause, null);
+  }
+}
+
+/** Makes processes and threads and runs them. Whether nothing went wrong. */
+function outlive(): boolean {
+  const made = platform.newAddressSpace();
+  if (typeof made === 'number') return false;
+  const { space, context } = made;
+  space.map(CODE, PAGE, memory, 0, READ_EXECUTE, true);
+  let isWell = space.flush() === 0;
+  context.regs.set(REG_RIP, CODE);
+  const thread = isWell ? space.newContext(context) : -1;
+  const forked = isWell ? space.fork(context) : -1;
+  const contexts = [context];
+  if (typeof thread === 'object') contexts.push(thread);
+  if (typeof forked === 'object') contexts.push(forked.context);
+  isWell &&= contexts.length === 3;
+  for (const each of contexts) each.resume();
+  for (let i = 0; i < 30; i++) {
+    const stopped = platform.poll(soon());
+    if (stopped === null || !contexts.includes(stopped)) return endAll();
+    if (stopped.stop === STOP_EXITED) isWell = false;
+    else stopped.resume();
+  }
+  return endAll() && isWell;
+
+  function endAll(): boolean {
+    space.release();
+    if (typeof forked === 'object') forked.space.release();
+    return contexts.length === 3;
   }
 }
 
@@ -273,6 +321,41 @@ export const processScenarios: Record<string, () => void> = {
       assert.equal(typeof space.fork(context), 'number');
       context.release();
     }
+  },
+
+  'goes on when somebody stops its processes': () => {
+    const { space, context } = load(COUNT);
+    context.resume();
+    assert.equal(platform.poll(soon()), null);
+    for (let i = 0; i < 3; i++) {
+      kill(space.pid, SIGSTOP);
+      const begin = monotonicNs();
+      if (i === 0) space.map(0x70000, PAGE, memory, 0, 1, true);
+      assert.equal(space.flush(), 0);
+      context.interrupt();
+      assert.equal(platform.poll(monotonicNs() + 1e9), context);
+      assert(monotonicNs() - begin < 1e9);
+      context.resume();
+      assert.equal(platform.poll(soon()), null);
+    }
+    kill(space.pid, SIGSTOP);
+    space.release();
+  },
+
+  'outlives processes killed at any moment': () => {
+    load(SYSCALL_FOREVER).space.release();
+    const killer = fork();
+    if (killer === 0) killStubs();
+    const limit = monotonicNs() + KILLING_NS;
+    let rounds = 0;
+    let hit = 0;
+    for (; monotonicNs() < limit; rounds++) hit += outlive() ? 0 : 1;
+    kill(killer, 9);
+    assert(hit > 10 && hit < rounds, `${hit} of ${rounds} were hit`);
+    for (let i = 0; i < 5; i++) platform.poll(soon());
+    assert.equal(platform.running, 0);
+    for (let i = 0; i < 20; i++) assert(outlive());
+    console.log(`${hit} of ${rounds} were hit`);
   },
 
   'releases threads one by one': () => {
