@@ -6,6 +6,7 @@
  *   /proc/self/fd          our own descriptors: how Linux reopens an O_PATH descriptor
  */
 import * as fs from '../native/fs.ts';
+import { restrictTo } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
 import { fstat, procPath } from '../native/stat.ts';
 import type { GoferMount } from '../spec/control/boot.ts';
@@ -146,4 +147,19 @@ export function dropPrivileges(): string[] {
   const error = process.capset({ effective: [low, 0], permitted: [low, 0], inheritable: [0, 0] });
   if (error < 0) missing.push(`capabilities (errno ${-error})`);
   return missing;
+}
+
+/**
+ * Landlock, beside the file tree of our own and where the host allows none, instead of it. After
+ * dropPrivileges: it takes no_new_privs. Names what was refused.
+ */
+export function keepToTrees(mounts: readonly GoferMount[], roots: readonly number[]): string[] {
+  const trees = mounts.flatMap(({ readonly }, i) => {
+    const fd = roots[i] ?? -1;
+    const s = fd < 0 ? fd : fstat(fd);
+    if (typeof s === 'number') return [];
+    return [{ fd, isDirectory: (s.mode & S_IFMT) === S_IFDIR, readonly }];
+  });
+  const error = restrictTo(trees);
+  return error < 0 ? [`Landlock (errno ${-error})`] : [];
 }

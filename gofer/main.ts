@@ -10,7 +10,7 @@ import * as process from '../native/process.ts';
 import type { GoferConfig } from '../spec/control/boot.ts';
 import { RLIMIT_NOFILE } from '../spec/linux/resource.ts';
 import { Attachments } from './attachments.ts';
-import { dropPrivileges, enterTree } from './confinement.ts';
+import { dropPrivileges, enterTree, keepToTrees } from './confinement.ts';
 
 /** Descriptors that are not for fids: sockets, roots, copies on their way to the Sentry. */
 const RESERVED_FDS = 64;
@@ -45,6 +45,7 @@ export function goferMain(config: GoferConfig): never {
   const maxFids = fidsPerMount(mounts.length);
   const { roots, missing } = enterTree(mounts);
   missing.push(...dropPrivileges());
+  missing.push(...keepToTrees(mounts, roots));
   const opened = roots.filter((fd) => fd >= 0);
   process.closeAllBut([...mounts.map((m) => m.fd), ...opened, debugLogFd, stderrFd]);
   for (const layer of missing) log(debugLogFd, `running without ${layer}`);

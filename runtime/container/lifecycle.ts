@@ -58,7 +58,7 @@ export async function createContainer(
     status: 'creating',
     bundle: options.bundle.path,
     created: new Date().toISOString(),
-    owner: os.userInfo().username,
+    owner: ownerName(),
     spec,
     sentry: null,
     gofer: null,
@@ -89,6 +89,15 @@ export async function createContainer(
     throw thrown;
   } finally {
     lock.release();
+  }
+}
+
+/** Our user's name; his number where /etc/passwd does not know him. */
+function ownerName(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    return String(process.geteuid?.() ?? 0);
   }
 }
 

@@ -11,7 +11,6 @@ import * as proc from '../../native/process.ts';
 import { setControllingTerminal } from '../../native/tty.ts';
 import { strerror } from '../../spec/linux/errno.ts';
 import { O_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY } from '../../spec/linux/fcntl.ts';
-import { MS_REC, MS_SLAVE } from '../../spec/linux/mount.ts';
 import { PR_SET_DUMPABLE, PR_SET_PDEATHSIG } from '../../spec/linux/prctl.ts';
 import { RLIMIT_NOFILE } from '../../spec/linux/resource.ts';
 import * as clone from '../../spec/linux/sched.ts';
@@ -79,15 +78,22 @@ function enter(plan: ChildPlan, parentPid: number): void {
     tryWriteFile('/proc/self/oom_score_adj', String(plan.oomScoreAdj));
   }
   raiseDescriptorLimit();
-  if (plan.userNamespace) enterUserNamespace();
+  if (plan.userNamespace) enterUserNamespace(plan);
   for (const namespace of plan.namespaces) {
     if (namespace.path !== undefined && namespace.path !== '') {
       joinNamespace(namespace.type, namespace.path);
     } else {
-      must(`cannot make a ${namespace.type} namespace`, proc.unshare(CLONE_FLAGS[namespace.type]));
-      if (namespace.type === 'mount') proc.mount(null, '/', null, MS_REC | MS_SLAVE, null);
+      const made = proc.unshare(CLONE_FLAGS[namespace.type]);
+      // In a container without privileges: the Sentry reaches none of it all the same.
+      if (made < 0) runWithout(plan, `own ${namespace.type} namespace`, made);
     }
   }
+}
+
+/** A layer that the host refuses, said in the debug log. */
+function runWithout(plan: ChildPlan, layer: string, error: number): void {
+  const line = `${plan.name}: running without ${layer} (errno ${-error})\n`;
+  if (plan.debugLogFd >= 0) native.write(plan.debugLogFd, Buffer.from(line));
 }
 
 /** Leaves 0, 1 (null), 2 (plan) and what the plan keeps. */
@@ -118,11 +124,12 @@ function raiseDescriptorLimit(): void {
   proc.prlimit(0, RLIMIT_NOFILE, { soft: limit.hard, hard: limit.hard });
 }
 
-/** Root inside, ourselves outside. */
-function enterUserNamespace(): void {
+/** Root inside, ourselves outside; or simply ourselves, where the host has no user namespaces. */
+function enterUserNamespace(plan: ChildPlan): void {
   const uid = proc.geteuid();
   const gid = proc.getegid();
-  must('cannot make a user namespace', proc.unshare(clone.CLONE_NEWUSER));
+  const made = proc.unshare(clone.CLONE_NEWUSER);
+  if (made < 0) return runWithout(plan, 'own user namespace', made);
   // Unsharing made us undumpable where credentials changed, and then /proc/self is root's.
   proc.prctl(PR_SET_DUMPABLE, 1);
   tryWriteFile('/proc/self/setgroups', 'deny');

@@ -17,13 +17,15 @@ export interface ChildPlan {
   readonly keepFds: readonly number[];
   /** Becomes descriptor 2: what V8 or the addon prints when it dies. */
   readonly stderrFd: number;
+  /** Where the child says which layers the host refused; -1: nowhere. */
+  readonly debugLogFd: number;
   /** A terminal that becomes the child's session's controlling terminal, or -1. */
   readonly controllingTerminalFd: number;
   /** cgroup.procs files that the child writes itself into. */
   readonly cgroupProcs: readonly string[];
   /** Namespaces to make (no path) or join. Not pid: a process cannot move itself into one. */
   readonly namespaces: readonly { readonly type: NamespaceType; readonly path?: string }[];
-  /** Without root: make a user namespace first, in which we are root. */
+  /** Without root: make a user namespace first, in which we are root, where the host allows it. */
   readonly userNamespace: boolean;
   /** oom_score_adj to set; undefined: the parent's. */
   readonly oomScoreAdj?: number;

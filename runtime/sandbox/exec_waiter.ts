@@ -41,6 +41,7 @@ export function forkWaiter(
     name: 'runsc-exec',
     keepFds: [theirs, ...copies],
     stderrFd: -1,
+    debugLogFd: -1,
     controllingTerminalFd: terminalCopy,
     cgroupProcs: state.cgroupPaths.map((path) => `${path}/cgroup.procs`),
     namespaces: [],

@@ -169,6 +169,7 @@ function basePlan(
     name,
     keepFds: [...keepFds, ...[output.debugFd, output.stderrFd].filter((fd) => fd >= 0)],
     stderrFd: output.lastWordsFd,
+    debugLogFd: output.debugFd,
     controllingTerminalFd: -1,
     cgroupProcs: plan.cgroupProcs,
     namespaces: [],

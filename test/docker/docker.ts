@@ -2,9 +2,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../harness/command.ts';
+import { platformFlags } from '../harness/runtime.ts';
 import { Tally } from '../harness/tally.ts';
 import { explain, play } from '../harness/terminal.ts';
 import { Daemon } from './daemon.ts';
+import { inside } from './inside.ts';
 import { limits } from './limits.ts';
 import { RUNS, type RunCase, sh } from './run_cases.ts';
 
@@ -306,6 +308,8 @@ async function runDockerOn(runtimeName: string, filter: string): Promise<Tally> 
     await lifecycle(suite);
     await terminals(suite);
     await limits(suite, IMAGE);
+    const flags = platformFlags(runtimeName);
+    if (flags) await inside(suite, IMAGE, flags);
     if (suite.tally.failed > 0) console.log(`end of dockerd's log:\n${daemon.log(20)}`);
   } finally {
     await daemon.stop();

@@ -16,6 +16,7 @@ import { LIFECYCLE } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
 import { MOUNTS } from './mounts.ts';
 import { PROCESS } from './process.ts';
+import { ROOTLESS } from './rootless.ts';
 import { STDIO } from './stdio.ts';
 import { STUBS } from './stubs.ts';
 import { World } from './world.ts';
@@ -24,7 +25,14 @@ const TREE = path.join(ROOT, 'build/oci/root');
 const PROGRAMS =
   'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
 /** What the platform has to do with: done on each. */
-const ON_EACH: readonly Check[] = [...LIFECYCLE, ...PROCESS, ...EXHAUSTION, ...STUBS, ...KILLS];
+const ON_EACH: readonly Check[] = [
+  ...LIFECYCLE,
+  ...PROCESS,
+  ...ROOTLESS,
+  ...EXHAUSTION,
+  ...STUBS,
+  ...KILLS,
+];
 /** Done on the last platform only (the limits choose their platforms). */
 const ONCE: readonly Check[] = [...STDIO, ...MOUNTS, ...BAD_INPUT, ...CONTROL, ...LIMITS];
 
