@@ -28,6 +28,12 @@ export interface SystrapCalls {
   /** Has one thread end. Its slot belongs to its space until the thread has ended. */
   systrapExit(slot: number): void;
   systrapEnded(slot: number): 0 | 1;
+  /** Keeps one stopped thread in its space, for `systrapRevive`. */
+  systrapPark(slot: number): void;
+  /** Unmaps all application memory; all threads must be stopped, and are parked. 0 or -errno. */
+  systrapEmpty(space: number): number;
+  /** A parked thread begins anew, its floating-point state that of `from` (-1: fresh). 0 or -errno. */
+  systrapRevive(from: number, slot: number): number;
   /** Kills the process; on return none of its threads touches memory any more. */
   systrapKill(space: number): void;
   /** Reads (set 0) or loads (set 1) the XSAVE area; null resets it. 0 or -errno. */

@@ -28,6 +28,7 @@ import {
 import type { MemoryManager } from '../mm/memory_manager.ts';
 import { type Context, REG_FS_BASE, REG_RAX, REG_RSP } from '../platform/platform.ts';
 import { GroupTimers } from './posix_timers.ts';
+import { claimMemory } from './ptrace_access.ts';
 import { memoryLimits, ResourceLimits } from './resource_limits.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread_group.ts';
@@ -106,6 +107,7 @@ function cloneMemory(
   parent: Task,
   share: boolean,
 ): { readonly mm: MemoryManager; readonly context: Context } | number {
+  claimMemory(parent);
   if (!share) return parent.mm.fork(parent.context);
   const context = parent.mm.space.newContext(parent.context);
   return typeof context === 'number' ? context : { mm: parent.mm.retain(), context };

@@ -18,10 +18,12 @@ import type { Credentials } from '../vfs/credentials.ts';
 import type { Path } from '../vfs/mount.ts';
 import type { OpenFile } from '../vfs/open_file.ts';
 import { MAY_EXEC, permission } from '../vfs/permission.ts';
+import { containerOf } from './container.ts';
 import { credentialsForExec } from './exec_credentials.ts';
 import { endVfork, exitTask } from './exit.ts';
 import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
 import type { Kernel } from './kernel.ts';
+import { claimMemory, memoryOwner } from './ptrace_access.ts';
 import { memoryLimits, type ResourceLimits } from './resource_limits.ts';
 import { TASK_DEAD, type Task } from './task.ts';
 
@@ -100,12 +102,6 @@ export function prepareProgram(
 ): PreparedProgram | number {
   const file = openExecutable(caller, r.path);
   if (typeof file === 'number') return file;
-  const memory = kernel.newMemory(memoryLimits(r.limits, caller.creds));
-  if (typeof memory === 'number') {
-    file.close();
-    return memory;
-  }
-  const { mm, context } = memory;
   // A script's own set-ID bits never count (execve(2)): its name may mean another file by the time
   // the interpreter opens it.
   const privileged =
@@ -117,6 +113,14 @@ export function prepareProgram(
     setGid: (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? (inode?.gid ?? -1) : -1,
   };
   const creds = credentialsForExec(caller.creds, owner);
+  const dumpable = gains(caller.creds, creds) ? 0 : 1;
+  const whose = memoryOwner(containerOf(caller), creds, dumpable);
+  const memory = kernel.newMemory(memoryLimits(r.limits, caller.creds), whose);
+  if (typeof memory === 'number') {
+    file.close();
+    return memory;
+  }
+  const { mm, context } = memory;
   const program = loadProgram(mm, {
     file,
     filename: r.filename,
@@ -147,6 +151,11 @@ export function prepareProgram(
   return { mm, context, program, executable, creds };
 }
 
+/** Whether a program runs with other effective ids than its caller: it is then nobody's to look into. */
+function gains(before: Credentials, after: Credentials): boolean {
+  return after.euid !== before.euid || after.egid !== before.egid;
+}
+
 /** execve(2) for a task: 0 after which the task runs the new program, or -errno. */
 export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
   const prepared = prepareProgram(t.kernel, t, { ...r, limits: t.group.limits });
@@ -167,7 +176,8 @@ export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
   }
   g.handlers.resetForExec();
   g.timers?.releaseForExec();
-  const grew = prepared.creds.euid !== t.creds.euid || prepared.creds.egid !== t.creds.egid;
+  const grew = gains(t.creds, prepared.creds);
+  claimMemory(t);
   g.dumpable = grew ? 0 : 1;
   if (grew) t.parentDeathSignal = 0;
   g.exitSignal = SIGCHLD;

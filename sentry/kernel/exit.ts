@@ -11,6 +11,7 @@ import {
   SIGKILL,
 } from '../../spec/linux/signal.ts';
 import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
+import { claimMemory } from './ptrace_access.ts';
 import { notifyParent, retargetSignals, sendToGroup, sendToProcessGroup } from './signal_send.ts';
 import { TASK_DEAD, type Task } from './task.ts';
 import type { ProcessGroup, ThreadGroup } from './thread_group.ts';
@@ -40,6 +41,7 @@ export function exitTask(t: Task): void {
   g.ownUsage.cpuNs += t.context.cpuTimeNs();
   g.pastIo.add(t.io);
   t.state = TASK_DEAD;
+  claimMemory(t);
   t.context.release();
   t.files.release();
   t.fs.release();

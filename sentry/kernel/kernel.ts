@@ -252,11 +252,15 @@ export class Kernel {
     t.context.resume();
   }
 
-  /** An empty address space with one stopped context, or -errno. The loader sets its layout. */
+  /**
+   * An empty address space with one stopped context, or -errno. The loader sets its layout. `owner`:
+   * see AddressSpace.
+   */
   newMemory(
     limits: MemoryLimits,
+    owner: string,
   ): { readonly mm: MemoryManager; readonly context: Context } | number {
-    const made = this.platform.newAddressSpace();
+    const made = this.platform.newAddressSpace(owner);
     if (typeof made === 'number') return made;
     const { taskSize } = this.platform;
     const layout = { mmapBase: taskSize, minAddress: 65536 };

@@ -3,7 +3,8 @@
  * /proc/PID/{environ,maps,mem,fd,...} and process_vm_readv(2).
  */
 import { CAP_SYS_PTRACE } from '../../spec/linux/capability.ts';
-import { intersectCapabilities } from '../vfs/credentials.ts';
+import { type Credentials, intersectCapabilities } from '../vfs/credentials.ts';
+import type { Container } from './container.ts';
 import type { Task } from './task.ts';
 
 /** Credentials that count: those for file access, or the real ones. */
@@ -21,4 +22,26 @@ export function mayPtrace(from: Task, target: Task, which: PtraceCredentials = '
   if (target.group.dumpable !== 1) return false;
   const own = which === 'fs' ? c.effective : c.permitted;
   return intersectCapabilities(own, o.permitted) === o.permitted;
+}
+
+const credentialNames = new WeakMap<Credentials, string>();
+
+/**
+ * AddressSpace.owner for a process with these credentials: who has them all the same may trace
+ * whom (and one that gained privileges by execve(2), nobody).
+ */
+export function memoryOwner(container: Container, c: Credentials, dumpable: number): string {
+  const own = c.uid === c.euid && c.uid === c.suid && c.gid === c.egid && c.gid === c.sgid;
+  if (dumpable !== 1 || !own || c.uid !== c.fsuid || c.gid !== c.fsgid) return '';
+  let name = credentialNames.get(c);
+  if (name === undefined) {
+    name = JSON.stringify(c);
+    credentialNames.set(c, name);
+  }
+  return `${container.id} ${name}`;
+}
+
+/** Tells the platform whose memory it is, before something may come of it. */
+export function claimMemory(t: Task): void {
+  t.mm.space.owner = memoryOwner(t.container, t.creds, t.group.dumpable);
 }

@@ -4,7 +4,7 @@
  */
 
 import { PAGE_SIZE, PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
-import type { AddressSpace, Context } from '../platform/platform.ts';
+import type { AddressSpace, Context, ForkedSpace } from '../platform/platform.ts';
 import { FAULT_HANDLED } from './fault.ts';
 import { type Extent, type Mappable, type Mapper, MappingSet } from './mappable.ts';
 import { hostProt } from './mapping.ts';
@@ -97,7 +97,9 @@ export class FakeFile implements Mappable {
 
 export class FakeSpace implements AddressSpace {
   readonly pages = new Map<number, HostPage>();
+  owner = '';
   flushes = 0;
+  forks = 0;
   /** What flush will answer next. */
   failure = 0;
 
@@ -127,10 +129,13 @@ export class FakeSpace implements AddressSpace {
     this.failure = 0;
     return failure;
   }
-  fork(_from: Context): { space: AddressSpace; context: Context } {
+  fork(_from: Context): ForkedSpace {
     const space = new FakeSpace();
-    for (const [addr, page] of this.pages) space.pages.set(addr, { ...page });
-    return { space, context: null as unknown as Context };
+    // As the platforms do, some forks copy and some leave it to the caller.
+    const empty = this.owner !== '' && ++this.forks % 2 === 0;
+    if (!empty) for (const [addr, page] of this.pages) space.pages.set(addr, { ...page });
+    space.owner = this.owner;
+    return { space, context: null as unknown as Context, empty };
   }
   newContext(): number {
     return -38;

@@ -31,14 +31,14 @@ export function forkMemory(
     return protectedAll;
   }
   // What was marked without a second owner becomes writable again at its next fault.
-  const forked = mm.space.fork(from);
+  const forked = mm.space.fork(from, mm.pmas.items.length);
   if (typeof forked === 'number') return forked;
   const { taskSize, layout, limits, memory, hostFiles } = mm;
   const child = new MemoryManager(forked.space, memory, hostFiles, taskSize, layout, limits);
   child.writeHistory = mm.writeHistory;
   copyBounds(mm, child);
   let result = 0;
-  for (const vma of mm.vmas.items) if (result === 0) result = copyVma(mm, child, vma);
+  for (const vma of mm.vmas.items) if (result === 0) result = copyVma(mm, child, vma, forked.empty);
   if (result === 0) result = child.commit();
   if (result < 0) {
     child.release();
@@ -87,11 +87,11 @@ function splitOwn(mm: MemoryManager, start: number, end: number): void {
   if (mm.pmas.find(end)?.cow === false) mm.pmas.splitAt(end);
 }
 
-/** Gives the child what it inherits of `vma`. 0 or -ENOMEM. */
-function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma): number {
+/** Gives the child, in whose space is everything of the parent's or nothing, what it inherits of `vma`. 0 or -ENOMEM. */
+function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma, empty: boolean): number {
   const { start, end } = vma;
   if (vma.flags & VM_DONTFORK) {
-    if (vma.prot !== PROT_NONE) child.space.unmap(start, end - start);
+    if (vma.prot !== PROT_NONE && !empty) child.space.unmap(start, end - start);
     return 0;
   }
   // Memory locks are not inherited.
@@ -100,7 +100,7 @@ function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma): number {
   child.vmas.insert(copy);
   child.mappedBytes += end - start;
   if (vma.flags & VM_WIPEONFORK) {
-    if (vma.prot !== PROT_NONE) child.space.unmap(start, end - start);
+    if (vma.prot !== PROT_NONE && !empty) child.space.unmap(start, end - start);
     if (!isLazy(copy)) populate(child, copy, start, end);
     return 0;
   }
@@ -116,12 +116,13 @@ function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma): number {
       const own = copyPages(mm, offset, to - from);
       if (own < 0) return own;
       child.pmas.insert({ start: from, end: to, fd, offset: own, cow, fromFile, shadow: -1 });
-      if (vma.prot !== PROT_NONE) hostMap(child, copy, from, to);
+      if (!empty) hostMap(child, copy, from, to);
       continue;
     }
     if (fd === IN_MEMORY_FILE) mm.memory.retain(offset, to - from);
     child.pmas.insert({ start: from, end: to, fd, offset, cow, fromFile, shadow: -1 });
   }
+  if (empty) hostMap(child, copy, start, end);
   return 0;
 }
 

@@ -110,7 +110,10 @@ class World {
     this.files.push({ file: pages, cells: newCells(FILE_PAGES) });
     const program = new Uint8Array(FILE_PAGES * PAGE_SIZE);
     this.files.push({ file: new FakeFile(this.host, 8, program), cells: newCells(FILE_PAGES) });
-    this.spaces.push(new Oracle(this.host.newManager()));
+    const mm = this.host.newManager();
+    // So that some forks begin empty.
+    mm.space.owner = 'somebody';
+    this.spaces.push(new Oracle(mm));
   }
 
   step(): void {

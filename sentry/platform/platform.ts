@@ -30,8 +30,13 @@ export interface Platform {
   /** One past the highest application address; the platform's own pages lie above it. */
   readonly taskSize: number;
 
-  /** An empty address space with one stopped context whose registers are all zero, or -errno. */
-  newAddressSpace(): { readonly space: AddressSpace; readonly context: Context } | number;
+  /**
+   * An empty address space with one stopped context whose registers are all zero, or -errno.
+   * `owner`: see AddressSpace.
+   */
+  newAddressSpace(
+    owner?: string,
+  ): { readonly space: AddressSpace; readonly context: Context } | number;
 
   /**
    * The one place where the kernel sleeps. Returns the next stopped context, or null when
@@ -53,6 +58,13 @@ export interface Platform {
  */
 export interface AddressSpace {
   /**
+   * Whose code runs here, '' for nobody's. The platform may let a host process outlive its space and
+   * serve another of the same owner: a hostile thread that survives in it unseen finds nothing it
+   * could not have had by ptrace(2). So two processes may have one owner only if each may trace the
+   * other. To be right at `fork`, at `release` and when the last context is released.
+   */
+  owner: string;
+  /**
    * Maps host descriptor `fd` from byte `offset` at exactly `addr`, replacing what is there.
    * `prot` is PROT_*; `shared` false means a private (copy-on-write in the host) mapping, which the
    * kernel only uses without PROT_WRITE.
@@ -70,10 +82,11 @@ export interface AddressSpace {
   /** Applies the queue now. 0, or the first -errno (ENOMEM when the host has no more mappings). */
   flush(): number;
   /**
-   * A new address space holding the same mappings (to the same files), and one stopped context with
-   * a copy of `from`'s registers and floating-point state. `from` must be stopped.
+   * A new address space of the same owner holding the same mappings (to the same files), and one
+   * stopped context with a copy of `from`'s registers and floating-point state. `from` must be stopped.
+   * If it turns out `empty`, the caller has to make the mappings, of which there are about `mappings`.
    */
-  fork(from: Context): { readonly space: AddressSpace; readonly context: Context } | number;
+  fork(from: Context, mappings?: number): ForkedSpace | number;
   /** One more stopped context in this space, registers and floating-point state copied from `from`. */
   newContext(from: Context): Context | number;
   /**
@@ -81,6 +94,12 @@ export interface AddressSpace {
    * now or not, can touch the mapped memory any more. Idempotent.
    */
   release(): void;
+}
+
+export interface ForkedSpace {
+  readonly space: AddressSpace;
+  readonly context: Context;
+  readonly empty: boolean;
 }
 
 /** One application thread. `regs` may be read and written only while it is stopped. */

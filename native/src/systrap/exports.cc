@@ -93,6 +93,23 @@ napi_value EndThread(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value Empty(napi_env env, napi_callback_info info) {
+  return MakeNumber(env, systrap::EmptyProcess(Arguments<1>(env, info).Int(0)));
+}
+
+napi_value KeepThread(napi_env env, napi_callback_info info) {
+  systrap::ParkThread(Arguments<1>(env, info).Int(0));
+  return nullptr;
+}
+
+// revive(fromSlot or -1, slot): 0 or -errno.
+napi_value Revive(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  int error = systrap::ReviveThread(arguments.Int(1));
+  if (error == 0 && arguments.Int(0) >= 0) CopyFpState(arguments.Int(0), arguments.Int(1));
+  return MakeNumber(env, error);
+}
+
 napi_value ThreadEnded(napi_env env, napi_callback_info info) {
   return MakeNumber(env, HasEnded(Arguments<1>(env, info).Int(0)) ? 1 : 0);
 }
@@ -130,6 +147,9 @@ void ExportSystrap(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "systrapPid", PidOf);
   Export(env, exports, "systrapInterrupt", InterruptThread);
   Export(env, exports, "systrapExit", EndThread);
+  Export(env, exports, "systrapPark", KeepThread);
+  Export(env, exports, "systrapEmpty", Empty);
+  Export(env, exports, "systrapRevive", Revive);
   Export(env, exports, "systrapEnded", ThreadEnded);
   Export(env, exports, "systrapKill", Kill);
   Export(env, exports, "systrapFpState", FpStateOf);

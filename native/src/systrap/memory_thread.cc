@@ -187,7 +187,10 @@ long CloneThread(int process, int slot) {
   PrepareArea(slot);
   Op ops[] = {MapArea(slot), StartThread(slot)};
   Made made = RunBatch(process, ops, 2, 1);
-  if (made.error < 0) return made.error;
+  if (made.error < 0) {
+    MailboxOf(slot)->tid = 0;
+    return made.error;
+  }
   BindThread(slot, process, static_cast<pid_t>(made.last));
   return static_cast<long>(made.last);
 }
@@ -229,6 +232,30 @@ void ExitThread(int slot) {
   if (before == kMailAsleep) syscall(SYS_futex, &MailboxOf(slot)->state, FUTEX_WAKE, 1);
   if (running && !process.dead) syscall(SYS_tgkill, process.pid, thread.tid, kInterruptSignal);
   std::erase(process.slots, slot);
+  Forget(slot);
+}
+
+int EmptyProcess(int index) {
+  Process& process = systrap.processes[static_cast<size_t>(index)];
+  for (int slot : process.slots) {
+    Park(slot);
+    Forget(slot);
+  }
+  const Op unmap = {SYS_munmap, {0, kCode}};
+  return static_cast<int>(RunBatch(index, &unmap, 1, 1).error);
+}
+
+int ReviveThread(int slot) {
+  const Thread& thread = systrap.threads[static_cast<size_t>(slot)];
+  const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
+  if (process.dead) return -ESRCH;
+  LayFrame(slot);
+  RenewThread(slot);
+  return 0;
+}
+
+void ParkThread(int slot) {
+  Park(slot);
   Forget(slot);
 }
 

@@ -120,10 +120,18 @@ uint64_t ResultOf(int fd);
 void Reap();
 void KillProcess(int process);
 void ExitThread(int slot);
+// Takes all of the application's memory out of a process whose threads are stopped, and parks those.
+// 0 or -errno, after which the process can only be killed.
+int EmptyProcess(int process);
+// Keeps a stopped thread for later, and has it begin anew.
+void ParkThread(int slot);
+int ReviveThread(int slot);
 bool HasEnded(int slot);
 
 // threads.cc
 void BindThread(int slot, int process, pid_t tid);
+// The slot's thread has nothing left of what ran in it before, and is stopped.
+void RenewThread(int slot);
 void Forget(int slot);
 void ApplyResumes();
 void Interrupt(int slot);

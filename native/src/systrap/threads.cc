@@ -192,16 +192,26 @@ bool IsSynchronous(int signal) {
 void BindThread(int slot, int process, pid_t tid) {
   Process& owner = systrap.processes[static_cast<size_t>(process)];
   Thread& thread = ThreadOf(slot);
-  thread = {};
   thread.process = process;
   thread.tid = tid;
-  thread.fresh = true;
   owner.slots.push_back(slot);
+  RenewThread(slot);
+  thread.fresh = true;
   if (owner.slots.size() > 1) {
     for (int each : owner.slots) ThreadOf(each).timed = true;
   }
+}
+
+void RenewThread(int slot) {
+  Thread& thread = ThreadOf(slot);
+  Thread renewed;
+  renewed.process = thread.process;
+  renewed.tid = thread.tid;
+  renewed.fresh = thread.fresh;
+  renewed.timed = systrap.processes[static_cast<size_t>(thread.process)].slots.size() > 1;
+  thread = renewed;
   Record& record = systrap.records[slot];
-  record.tid = tid;
+  record.tid = thread.tid;
   record.flags = 0;
   record.state = kStopped;
   record.reason = kInterrupted;

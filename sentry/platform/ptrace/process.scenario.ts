@@ -381,6 +381,10 @@ export const processScenarios: Record<string, () => void> = {
 
   /** The test kills this process and looks whether the stub goes too. */
   'waits to be killed': () => {
+    const spare = load(SYSCALL_FOREVER);
+    run(spare.context);
+    spare.space.owner = 'a';
+    spare.space.release();
     const { space, context } = load(SPIN);
     context.resume();
     platform.poll(0);

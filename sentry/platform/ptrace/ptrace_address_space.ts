@@ -14,10 +14,17 @@ import { OP_WORDS } from './record.ts';
 
 const NUMBERS_PER_OP = OP_WORDS / 2;
 
+interface PtraceForked {
+  readonly space: PtraceAddressSpace;
+  readonly context: PtraceContext;
+  readonly empty: boolean;
+}
+
 export class PtraceAddressSpace implements AddressSpace {
   readonly contexts = new Set<PtraceContext>();
   /** The host process. */
   readonly pid: number;
+  owner = '';
   /** Whether there was ever a second thread. */
   threaded = false;
   readonly #platform: PtracePlatform;
@@ -98,9 +105,12 @@ export class PtraceAddressSpace implements AddressSpace {
     return running;
   }
 
-  fork(from: PtraceContext): { space: PtraceAddressSpace; context: PtraceContext } | number {
+  fork(from: PtraceContext, _mappings?: number): PtraceForked | number {
     this.apply();
-    return this.#released ? -ESRCH : this.#platform.cloneProcess(from);
+    const made = this.#released ? -ESRCH : this.#platform.cloneProcess(from);
+    if (typeof made === 'number') return made;
+    made.space.owner = this.owner;
+    return { ...made, empty: false };
   }
 
   newContext(from: PtraceContext): PtraceContext | number {

@@ -59,8 +59,10 @@ export class PtracePlatform implements Platform {
     return typeof shared === 'number' ? shared : new PtracePlatform(shared);
   }
 
-  newAddressSpace(): { space: PtraceAddressSpace; context: PtraceContext } | number {
-    return this.cloneProcess(null);
+  newAddressSpace(owner = ''): { space: PtraceAddressSpace; context: PtraceContext } | number {
+    const made = this.cloneProcess(null);
+    if (typeof made !== 'number') made.space.owner = owner;
+    return made;
   }
 
   /** A process forked from `from`'s, or from the empty template. */

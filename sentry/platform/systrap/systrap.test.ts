@@ -29,6 +29,7 @@ function runAll(path: string): void {
 }
 
 describe('systrap', () => runAll('../ptrace/ptrace.scenario.ts'));
+describe('reuse', () => runAll('reuse.scenario.ts'));
 describe('hostile', () => runAll('hostile.scenario.ts'));
 
 /** Whether the process runs; a zombie that init has yet to reap does not. */

@@ -3,6 +3,7 @@
  * system calls, which the memory thread of the process makes: see native/src/systrap/.
  */
 
+import { ptrace } from '../../../native/ptrace.ts';
 import { systrap } from '../../../native/systrap.ts';
 import { ESRCH } from '../../../spec/linux/errno.ts';
 import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../../../spec/linux/mman.ts';
@@ -13,26 +14,53 @@ import type { SystrapContext } from './systrap_context.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 
 const NUMBERS_PER_OP = OP_WORDS / 2;
+/** With more mappings, having the host copy them all is cheaper than making them one by one. */
+const MOST_MAPPINGS = 200;
+/** Threads a space keeps for its next ones. */
+const MOST_PARKED = 4;
+
+/** A process without application memory, kept for another space; slots of its threads. */
+export interface SpareProcess {
+  readonly index: number;
+  /** The last is the one to use next. */
+  readonly parked: number[];
+  /** Ended, or about to. */
+  readonly dismissed: number[];
+}
+
+interface SystrapForked {
+  readonly space: SystrapAddressSpace;
+  readonly context: SystrapContext;
+  readonly empty: boolean;
+}
 
 export class SystrapAddressSpace implements AddressSpace {
   readonly contexts = new Set<SystrapContext>();
   /** The index of its process. */
   readonly index: number;
   readonly pid: number;
+  owner = '';
   /** Whether there was ever a second thread. */
   threaded = false;
+  /** The processor time of its process when it became this space's. */
+  readonly cpuBaseNs: number;
   readonly #platform: SystrapPlatform;
-  /** Slots of threads told to end: their pages stay mapped here, so only this space may reuse them. */
-  #dismissed: number[] = [];
+  /** Slots of threads told to end: their pages stay mapped here, so only this process may reuse them. */
+  readonly #dismissed: number[];
+  /** Slots of threads that wait to be used again. */
+  readonly #parked: number[];
   #queue: number[] = [];
   /** The first failure of operations that `resume` or `fork` applied; told by the next flush. */
   #lateError = 0;
   #released = false;
 
-  constructor(platform: SystrapPlatform, index: number) {
+  constructor(platform: SystrapPlatform, index: number, spare: SpareProcess | null) {
     this.#platform = platform;
     this.index = index;
     this.pid = systrap.systrapPid(index);
+    this.#dismissed = spare?.dismissed ?? [];
+    this.#parked = spare?.parked ?? [];
+    this.cpuBaseNs = spare === null ? 0 : ptrace.ptraceProcessCpuNs(this.pid);
   }
 
   map(
@@ -90,20 +118,38 @@ export class SystrapAddressSpace implements AddressSpace {
     }
   }
 
-  fork(from: SystrapContext): { space: SystrapAddressSpace; context: SystrapContext } | number {
+  fork(from: SystrapContext, mappings = Number.POSITIVE_INFINITY): SystrapForked | number {
     this.apply();
-    return this.#released || from.isGone ? -ESRCH : this.#platform.cloneProcess(from);
+    if (this.#released || from.isGone) return -ESRCH;
+    const spare = mappings > MOST_MAPPINGS ? null : this.#platform.useSpare(this.owner, from);
+    const made = spare ?? this.#platform.cloneProcess(from);
+    if (typeof made === 'number') return made;
+    made.space.owner = this.owner;
+    return { ...made, empty: spare !== null };
   }
 
   newContext(from: SystrapContext): SystrapContext | number {
     if (this.#released || from.isGone) return -ESRCH;
     this.threaded = true;
-    return this.#platform.cloneThread(from, this.#takeDismissed());
+    const parked = this.#parked.pop();
+    if (parked !== undefined) return this.#platform.reviveThread(from, parked);
+    const slot = this.#platform.threadSlot(this.#takeDismissed());
+    if (slot < 0) return slot;
+    const made = this.#platform.cloneThread(from, slot);
+    // Its area may be mapped here by now.
+    if (typeof made === 'number') this.#dismissed.push(slot);
+    return made;
   }
 
   /** A thread leaves; its slot stays. */
   dismiss(context: SystrapContext): void {
     this.contexts.delete(context);
+    if (this.owner !== '' && context.isStopped && this.#parked.length < MOST_PARKED) {
+      systrap.systrapPark(context.slot);
+      this.#parked.push(context.slot);
+      return;
+    }
+    systrap.systrapExit(context.slot);
     this.#dismissed.push(context.slot);
   }
 
@@ -116,11 +162,19 @@ export class SystrapAddressSpace implements AddressSpace {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    systrap.systrapKill(this.index);
-    for (const context of this.contexts) context.forget();
-    for (const slot of this.#dismissed) this.#platform.freeSlot(slot);
-    this.contexts.clear();
-    this.#dismissed = [];
     this.#platform.spaces.delete(this);
+    const slots = [...this.contexts].map((context) => context.slot);
+    const all = [...slots, ...this.#parked];
+    const spare = { index: this.index, parked: all, dismissed: this.#dismissed };
+    const kept = this.#isQuiet() && this.#platform.keepSpare(this.owner, spare);
+    for (const context of this.contexts) context.forget();
+    this.contexts.clear();
+    if (!kept) this.#platform.killProcess(spare);
+  }
+
+  /** Whether no thread of it runs. */
+  #isQuiet(): boolean {
+    for (const context of this.contexts) if (!context.isStopped) return false;
+    return this.#dismissed.every((slot) => systrap.systrapEnded(slot) === 1);
   }
 }

@@ -97,8 +97,9 @@ export class SystrapContext implements Context {
    */
   cpuTimeNs(): number {
     if (this.#released) return 0;
-    const processNs = ptrace.ptraceProcessCpuNs(this.space.pid);
-    if (processNs >= 0 && !this.space.threaded) return processNs;
+    const { pid, cpuBaseNs, threaded } = this.space;
+    const processNs = ptrace.ptraceProcessCpuNs(pid) - cpuBaseNs;
+    if (processNs >= 0 && !threaded) return processNs;
     const runNs = systrap.systrapRunNs(this.slot);
     return processNs < 0 ? runNs : Math.min(runNs, processNs);
   }
@@ -110,14 +111,18 @@ export class SystrapContext implements Context {
       return;
     }
     this.#released = true;
+    this.#platform.detach(this.slot);
     this.space.dismiss(this);
-    systrap.systrapExit(this.slot);
   }
 
-  /** Its process has been killed. */
+  /** Its space is gone. */
   forget(): void {
-    if (this.#released) return;
     this.#released = true;
-    this.#platform.freeSlot(this.slot);
+    this.#platform.detach(this.slot);
+  }
+
+  /** Whether the thread waits for the Sentry, as far as the host tells. */
+  get isStopped(): boolean {
+    return this.stop !== STOP_EXITED && this.#words[this.#record + RECORD_STATE] === STATE_STOPPED;
   }
 }

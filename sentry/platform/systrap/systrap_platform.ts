@@ -22,11 +22,19 @@ import {
   RECORD_WORDS,
   STATE_STOPPED,
 } from '../ptrace/record.ts';
-import { SystrapAddressSpace } from './systrap_address_space.ts';
+import { type SpareProcess, SystrapAddressSpace } from './systrap_address_space.ts';
 import { SystrapContext } from './systrap_context.ts';
 import { SystrapHostPoller } from './systrap_host_poller.ts';
 
 const WALL = 0x40000000;
+/** Processes kept for later spaces, and how many threads one of them may have. */
+const MOST_SPARES = 8;
+const MOST_THREADS = 6;
+
+interface Made {
+  readonly space: SystrapAddressSpace;
+  readonly context: SystrapContext;
+}
 
 export class SystrapPlatform implements Platform {
   readonly name = 'systrap';
@@ -41,6 +49,7 @@ export class SystrapPlatform implements Platform {
   readonly #templatePid: number;
   readonly #contexts: (SystrapContext | null)[] = [];
   readonly #freeSlots: number[] = [];
+  readonly #spares: { readonly owner: string; readonly process: SpareProcess }[] = [];
   readonly #maxSlots: number;
 
   private constructor(shared: SystrapShared) {
@@ -60,14 +69,14 @@ export class SystrapPlatform implements Platform {
     return typeof shared === 'number' ? shared : new SystrapPlatform(shared);
   }
 
-  newAddressSpace(): { space: SystrapAddressSpace; context: SystrapContext } | number {
-    return this.cloneProcess(null);
+  newAddressSpace(owner = ''): Made | number {
+    const made = this.useSpare(owner, null) ?? this.cloneProcess(null);
+    if (typeof made !== 'number') made.space.owner = owner;
+    return made;
   }
 
   /** A process forked from `from`'s, or from the empty template. */
-  cloneProcess(
-    from: SystrapContext | null,
-  ): { space: SystrapAddressSpace; context: SystrapContext } | number {
+  cloneProcess(from: SystrapContext | null): Made | number {
     const slot = this.#takeSlot();
     if (slot < 0) return slot;
     const index = systrap.systrapProcess(from?.space.index ?? -1, from?.slot ?? -1, slot);
@@ -75,21 +84,67 @@ export class SystrapPlatform implements Platform {
       this.freeSlot(slot);
       return index;
     }
-    const space = new SystrapAddressSpace(this, index);
+    return this.#open(index, slot, from, null);
+  }
+
+  #open(
+    index: number,
+    slot: number,
+    from: SystrapContext | null,
+    spare: SpareProcess | null,
+  ): Made {
+    const space = new SystrapAddressSpace(this, index, spare);
     this.spaces.add(space);
     return { space, context: this.#bind(space, slot, from) };
   }
 
-  /** A thread cloned from `from`, in the same space, in a slot of that space if it has one (>= 0). */
-  cloneThread(from: SystrapContext, kept: number): SystrapContext | number {
-    const slot = kept >= 0 ? kept : this.#takeSlot();
-    if (slot < 0) return slot;
-    const tid = systrap.systrapThread(from.space.index, from.slot, slot);
-    if (tid < 0) {
-      this.freeSlot(slot);
-      return tid;
+  /** An empty space in a process that is there already, or null. */
+  useSpare(owner: string, from: SystrapContext | null): Made | null {
+    for (;;) {
+      const at = this.#spares.findLastIndex((each) => each.owner === owner);
+      const found = this.#spares[at];
+      if (found === undefined || owner === '') return null;
+      this.#spares.splice(at, 1);
+      const { process } = found;
+      const slot = process.parked.pop() as number;
+      if (systrap.systrapRevive(from?.slot ?? -1, slot) === 0) {
+        return this.#open(process.index, slot, from, process);
+      }
+      process.parked.push(slot);
+      this.killProcess(process);
     }
-    return this.#bind(from.space, slot, from);
+  }
+
+  /** Empties a process whose threads are all stopped, for later. False when it should rather end. */
+  keepSpare(owner: string, process: SpareProcess): boolean {
+    if (owner === '' || process.parked.length > MOST_THREADS) return false;
+    if (systrap.systrapEmpty(process.index) < 0) return false;
+    this.#spares.push({ owner, process });
+    if (this.#spares.length > MOST_SPARES) this.killProcess(this.#spares.shift()!.process);
+    return true;
+  }
+
+  killProcess(process: SpareProcess): void {
+    systrap.systrapKill(process.index);
+    for (const slot of process.parked) this.freeSlot(slot);
+    for (const slot of process.dismissed) this.freeSlot(slot);
+  }
+
+  /** `kept`, a slot of the space, or if that is -1 a free one; or -ENOMEM. */
+  threadSlot(kept: number): number {
+    return kept >= 0 ? kept : this.#takeSlot();
+  }
+
+  /** A thread cloned from `from`, in the same space. */
+  cloneThread(from: SystrapContext, slot: number): SystrapContext | number {
+    const tid = systrap.systrapThread(from.space.index, from.slot, slot);
+    return tid < 0 ? tid : this.#bind(from.space, slot, from);
+  }
+
+  /** As cloneThread, with a thread of the space that is parked in `slot`. */
+  reviveThread(from: SystrapContext, slot: number): SystrapContext | number {
+    const error = systrap.systrapRevive(from.slot, slot);
+    return error < 0 ? error : this.#bind(from.space, slot, from);
   }
 
   #bind(space: SystrapAddressSpace, slot: number, from: SystrapContext | null): SystrapContext {
@@ -107,6 +162,11 @@ export class SystrapPlatform implements Platform {
     if (this.#contexts.length >= this.#maxSlots) return -ENOMEM;
     this.#contexts.push(null);
     return this.#contexts.length - 1;
+  }
+
+  /** No context is in `slot` any more; its process keeps it. */
+  detach(slot: number): void {
+    this.#contexts[slot] = null;
   }
 
   freeSlot(slot: number): void {
@@ -159,6 +219,7 @@ export class SystrapPlatform implements Platform {
 
   destroy(): void {
     for (const space of [...this.spaces]) space.release();
+    for (const { process } of this.#spares.splice(0)) this.killProcess(process);
     kill(this.#templatePid, SIGKILL);
     for (;;) {
       const ended = wait4(-1, WALL);
