@@ -45,8 +45,9 @@ struct Mailbox {
   uint64_t context;  // struct ucontext of the last stop
   uint64_t info;     // its siginfo
   stack_t stack;
+  uint32_t cpu;  // where the thread was at its last stop
 };
-static_assert(offsetof(Mailbox, stack) == 40);
+static_assert(offsetof(Mailbox, stack) == 40 && offsetof(Mailbox, cpu) == 64);
 constexpr size_t kMailboxBytes = 0x100;
 
 struct KernelSigaction {
@@ -60,7 +61,7 @@ struct Header {
   uint32_t sleeping;    // the Sentry wants its doorbell rung
   uint32_t spin;        // how often a stopped thread looks before it sleeps
   int32_t doorbell_fd;
-  uint32_t unused;
+  uint32_t cpu;         // the Sentry's processor
   uint64_t one;
   uint64_t signal_mask;        // of application threads
   sock_fprog thread_filter;    // for application threads, on top of:
@@ -69,6 +70,7 @@ struct Header {
   char name[16];
   sock_filter filters[96];
 };
+static_assert(offsetof(Header, cpu) == 12);
 static_assert(offsetof(Header, signal_mask) == 24 && offsetof(Header, thread_filter) == 32);
 static_assert(sizeof(Header) <= 0x1000);
 

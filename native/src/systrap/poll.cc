@@ -38,10 +38,11 @@ int TakeReady() {
   return slot;
 }
 
-// Worth it when a processor is left for the Sentry.
+// Worth it when a processor is left for the Sentry, and no thread waits for the one it has.
 bool MaySpin() {
-  return !systrap.running.empty() &&
-         systrap.running.size() < static_cast<size_t>(systrap.processors);
+  if (systrap.running.size() >= static_cast<size_t>(systrap.processors)) return false;
+  return std::any_of(systrap.running.begin(), systrap.running.end(),
+                     [](int slot) { return !systrap.threads[static_cast<size_t>(slot)].near; });
 }
 
 int Spin(double limit_ns) {
@@ -84,6 +85,13 @@ int Found(int slot) {
 
 }  // namespace
 
+uint32_t CurrentCpu() {
+  // Linux keeps it in the limit of this segment, for getcpu(2) in the vDSO.
+  uint32_t limit = 0x7b;
+  asm("lsl %0, %0" : "+r"(limit)::"cc");
+  return limit & 0xfff;
+}
+
 int Scan() {
   size_t count = systrap.running.size();
   for (size_t i = 0; i < count; i++) {
@@ -97,6 +105,7 @@ int Scan() {
 }
 
 int Poll(double deadline_ns) {
+  if (uint32_t cpu = CurrentCpu(); cpu != systrap.header->cpu) systrap.header->cpu = cpu;
   ApplyResumes();
   // A thread that was not resumed at once waits for something: it should not spin for it.
   if (last_reported >= 0 && systrap.records[last_reported].state == kStopped) Park(last_reported);

@@ -172,6 +172,13 @@ runsc_systrap_handler:
   mov $8, %edx
   HOST_CALL 1
 7:
+  // Where the Sentry is, it cannot run while this thread spins.
+  mov $0x7b, %eax
+  lsl %eax, %eax
+  and $0xfff, %eax
+  mov %eax, 64(%rbx)
+  cmp 12(%r13), %eax
+  je 9f
   mov 4(%r13), %ecx
 8:
   mov (%rbx), %eax

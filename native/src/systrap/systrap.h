@@ -32,6 +32,7 @@ struct Thread {
   bool fresh = false;             // has not run yet since it was made
   bool interrupt_wanted = false;
   bool interrupt_sent = false;    // and the stop it leads to has not been seen
+  bool near = false;              // was on the Sentry's processor when last seen
   bool timed = false;             // others share its process: the host's clock does not tell them apart
   int32_t running_index = -1;
   double resumed_at_ns = 0;
@@ -148,6 +149,8 @@ void CopyFpState(int from, int to);
 double RunNs(int slot);
 
 // poll.cc
+// The processor this thread is on.
+uint32_t CurrentCpu();
 int Poll(double deadline_ns);
 // Has the mailboxes of running threads looked at once: a slot to report, or -1.
 int Scan();

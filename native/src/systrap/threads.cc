@@ -143,6 +143,7 @@ bool Report(int slot, Reason reason) {
 
 void LetGo(int slot) {
   Mailbox* mail = MailboxOf(slot);
+  ThreadOf(slot).near = std::atomic_ref<uint32_t>(mail->cpu).load() == systrap.header->cpu;
   if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailRun) == kMailAsleep) {
     syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
   }
