@@ -60,7 +60,9 @@ async function runCommand(
   const [{ Context }, { Log }] = await Promise.all([import('./context.ts'), import('./log.ts')]);
   const log = new Log(config, name, args.positionals[0] ?? '');
   log.debug(`runsc ${name} ${argv.join(' ')}`);
-  return await command.run(new Context(config, log, host ?? (await linuxHost())), args);
+  const used = host ?? (await linuxHost());
+  used.shedCapabilities();
+  return await command.run(new Context(config, log, used), args);
 }
 
 async function linuxHost(): Promise<Host> {

@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import type { Config } from '../../spec/oci/config.ts';
 import { validateConfig } from '../../spec/oci/validate.ts';
 import { codeOf, Failure, messageOf } from '../cli/failure.ts';
+import { refusal } from './isolation.ts';
 
 const MAX_CONFIG_LENGTH = 4 * 1024 * 1024;
 
@@ -24,10 +25,28 @@ export function loadBundle(directory: string): Bundle {
       `--bundle: ${absolute} does not exist: name a directory that holds config.json`,
     );
   }
-  const value = readJson(`${real}/config.json`, 'runsc spec makes one');
+  const file = `${real}/config.json`;
+  requireInside(real, file);
+  const value = readJson(file, 'runsc spec makes one');
   const problem = validateConfig(value);
   if (problem !== null) throw new Failure(problem);
+  const refused = refusal(value as Config);
+  if (refused !== null) throw new Failure(`config.json: ${refused}`);
   return { path: real, config: value as Config };
+}
+
+/** A link in a bundle must not make us read, with our rights, what its maker could not. */
+function requireInside(bundle: string, file: string): void {
+  let leadsTo: string;
+  try {
+    leadsTo = fs.realpathSync(file);
+  } catch {
+    return; // Not there: readJson says so.
+  }
+  // A pipe that nobody writes would hold us up for ever.
+  if (!fs.statSync(leadsTo).isFile()) throw new Failure(`${file} is not a file: write one`);
+  if (leadsTo.startsWith(`${bundle}/`)) return;
+  throw new Failure(`${file} is a symbolic link out of the bundle, to ${leadsTo}: copy the file`);
 }
 
 /**

@@ -137,12 +137,15 @@ describe('a container', () => {
     const namespaces = [
       { type: 'network', path: '/ns/net' },
       { type: 'pid' },
+      { type: 'ipc' },
+      { type: 'mount' },
       { type: 'uts' },
     ] as const;
     writeConfig({ linux: { namespaces } });
     await create();
     expect(host.sentryPlan?.namespaces).toEqual([
       { type: 'network', path: '/ns/net' },
+      { type: 'ipc' },
       { type: 'uts' },
     ]);
   });

@@ -9,14 +9,23 @@ import { codeOf, Failure, messageOf } from '../cli/failure.ts';
 import { makeDirectories } from '../host/directories.ts';
 import type { Host } from '../host/host.ts';
 import { type ContainerState, checkId, parseState } from './state.ts';
+import { requireTrusted } from './trusted_directory.ts';
 
 export class Store {
   readonly root: string;
   private readonly host: Host;
+  private trusted = false;
 
   constructor(root: string, host: Host) {
     this.root = root;
     this.host = host;
+  }
+
+  /** Before anything there is believed, or anything is put there. */
+  private requireTrusted(): void {
+    if (this.trusted) return;
+    requireTrusted(this.root, '--root');
+    this.trusted = true;
   }
 
   directoryOf(id: string): string {
@@ -26,6 +35,7 @@ export class Store {
   /** Makes the directory of a new container, locked. */
   claim(id: string): Lock {
     checkId(id);
+    this.requireTrusted();
     const directory = this.directoryOf(id);
     try {
       makeDirectories(this.root, 0o711);
@@ -44,6 +54,7 @@ export class Store {
   /** Locks an existing container's directory until `release`. */
   lock(id: string): Lock {
     checkId(id);
+    this.requireTrusted();
     const directory = this.directoryOf(id);
     for (;;) {
       let fd: number;
@@ -66,6 +77,7 @@ export class Store {
 
   /** Ids of all containers, also half-made ones. */
   list(): string[] {
+    this.requireTrusted();
     try {
       return fs
         .readdirSync(this.root, { withFileTypes: true })
@@ -80,6 +92,7 @@ export class Store {
   /** The state, or null when the container is half-made or its state is damaged. */
   tryLoad(id: string): ContainerState | null {
     checkId(id);
+    this.requireTrusted();
     let text: string;
     try {
       text = fs.readFileSync(`${this.directoryOf(id)}/state.json`, 'utf8');

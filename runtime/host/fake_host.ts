@@ -41,6 +41,8 @@ export class FakeHost implements Host {
     return { result: method === 'state' ? { status: this.status } : {} };
   };
 
+  shedCapabilities(): void {}
+
   lockExclusive(): number {
     return 0;
   }

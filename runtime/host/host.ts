@@ -58,6 +58,8 @@ export interface Winsize {
 }
 
 export interface Host {
+  /** Gives up the capabilities that no command needs. */
+  shedCapabilities(): void;
   /** flock(fd, LOCK_EX). */
   lockExclusive(fd: number): number;
   /** The process with that pid now, or null when it is gone or a zombie. */

@@ -23,6 +23,7 @@ import { connectIn, listenIn, SocketChannel } from './control_socket.ts';
 import { runChild } from './forked_child.ts';
 import { runHookProcess } from './hook_process.ts';
 import type { ChildPlan, ControlChannel, Host, SignalSource, Winsize } from './host.ts';
+import { shedCapabilities } from './privileges.ts';
 import { HostSignals } from './signal_source.ts';
 
 const LOWEST_DUPLICATE = 3;
@@ -46,6 +47,10 @@ export class LinuxHost implements Host {
   constructor(mains: ChildMains | null = null) {
     loadAddon();
     this.mains = mains;
+  }
+
+  shedCapabilities(): void {
+    shedCapabilities();
   }
 
   lockExclusive(fd: number): number {

@@ -59,8 +59,15 @@ function isReadonly(mount: Mount): boolean {
 function resolveSource(field: string, bundle: string, written: string): string {
   const absolute = path.resolve(bundle, written);
   try {
-    return fs.realpathSync(absolute);
+    const real = fs.realpathSync(absolute);
+    // Who asks for a place outside says so; a link inside may be another's doing.
+    const strays = absolute.startsWith(`${bundle}/`) && !real.startsWith(`${bundle}/`);
+    if (!strays) return real;
+    throw new Failure(
+      `config.json: ${field}: ${absolute} is a symbolic link out of the bundle: name ${real} itself`,
+    );
   } catch (thrown) {
+    if (thrown instanceof Failure) throw thrown;
     const reason = { ENOENT: 'does not exist', EACCES: 'permission denied', ELOOP: 'link loop' }[
       codeOf(thrown)
     ];

@@ -8,6 +8,7 @@ import { explain, play } from '../harness/terminal.ts';
 import { Daemon } from './daemon.ts';
 import { inside } from './inside.ts';
 import { limits } from './limits.ts';
+import { refusals } from './refusals.ts';
 import { RUNS, type RunCase, sh } from './run_cases.ts';
 
 const IMAGE = 'busybox-test';
@@ -308,6 +309,7 @@ async function runDockerOn(runtimeName: string, filter: string): Promise<Tally> 
     await lifecycle(suite);
     await terminals(suite);
     await limits(suite, IMAGE);
+    await refusals(suite, IMAGE);
     const flags = platformFlags(runtimeName);
     if (flags) await inside(suite, IMAGE, flags);
     if (suite.tally.failed > 0) console.log(`end of dockerd's log:\n${daemon.log(20)}`);

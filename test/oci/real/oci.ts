@@ -8,6 +8,7 @@ import { must } from '../../harness/command.ts';
 import { platformFlags, ROOT } from '../../harness/runtime.ts';
 import { Tally } from '../../harness/tally.ts';
 import { BAD_INPUT } from './bad_input.ts';
+import { CAREFUL } from './careful.ts';
 import type { Check } from './check.ts';
 import { CONTROL } from './control_fuzz.ts';
 import { EXHAUSTION } from './exhaustion.ts';
@@ -34,7 +35,14 @@ const ON_EACH: readonly Check[] = [
   ...KILLS,
 ];
 /** Done on the last platform only (the limits choose their platforms). */
-const ONCE: readonly Check[] = [...STDIO, ...MOUNTS, ...BAD_INPUT, ...CONTROL, ...LIMITS];
+const ONCE: readonly Check[] = [
+  ...STDIO,
+  ...MOUNTS,
+  ...BAD_INPUT,
+  ...CAREFUL,
+  ...CONTROL,
+  ...LIMITS,
+];
 
 /** busybox and the guest that uses things up. */
 async function makeTree(): Promise<void> {
