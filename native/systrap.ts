@@ -7,7 +7,10 @@ import { addon } from './index.ts';
 import type { PtraceShared } from './ptrace.ts';
 
 /** What `systrapStart` sets up: laid out as for the ptrace platform. */
-export type SystrapShared = PtraceShared;
+export interface SystrapShared extends PtraceShared {
+  /** Where trampolines of patched call sites jump. */
+  readonly callEntry: number;
+}
 
 export interface SystrapCalls {
   /** Once per process. -errno: ENOTSUP when the processor or the host's kernel is too old. */

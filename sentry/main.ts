@@ -35,6 +35,7 @@ import { Sandbox } from './control/sandbox.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { makeVdsoMemory } from './loader/vdso/vdso_pages.ts';
 import { MemoryFile } from './mm/memory_file.ts';
+import type { Platform } from './platform/platform.ts';
 import { PtracePlatform } from './platform/ptrace/ptrace_platform.ts';
 import { SystrapPlatform } from './platform/systrap/systrap_platform.ts';
 import { Strace } from './strace/strace.ts';
@@ -42,6 +43,7 @@ import { syscallTable } from './syscalls/table.ts';
 import { VdsoClock } from './vdso_clock.ts';
 
 const MEMORY_FILE_BYTES = 2 ** 40;
+const HWCAP2_FSGSBASE = 2;
 const HARDWARE_ENTRIES: readonly number[] = [AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ];
 
 /** struct timespec. */
@@ -88,7 +90,7 @@ function fail(message: string): never {
 }
 
 /** What the host's own auxiliary vector says of the processor. */
-function hardwareEntries(): [number, number][] {
+function hardwareEntries(platform: Platform): [number, number][] {
   const fd = open('/proc/self/auxv', O_RDONLY | O_CLOEXEC);
   if (fd < 0) return [];
   const words = new BigUint64Array(64);
@@ -97,7 +99,10 @@ function hardwareEntries(): [number, number][] {
   const entries: [number, number][] = [];
   for (let i = 0; i + 1 < n / 8; i += 2) {
     const type = Number(words[i]);
-    if (HARDWARE_ENTRIES.includes(type)) entries.push([type, Number(words[i + 1])]);
+    if (!HARDWARE_ENTRIES.includes(type)) continue;
+    // With an entry for patched call sites the gs base of zero is not what the processor holds.
+    const hidden = type === AT_HWCAP2 && platform.callEntry !== 0 ? HWCAP2_FSGSBASE : 0;
+    entries.push([type, (Number(words[i + 1]) & ~hidden) >>> 0]);
   }
   return entries;
 }
@@ -124,7 +129,7 @@ function bootKernel(config: BootConfig): Kernel {
       pread,
       pwrite,
     },
-    hardware: hardwareEntries(),
+    hardware: hardwareEntries(platform),
     vdso: vdso.pages,
     clock,
     syscalls: syscallTable,

@@ -18,8 +18,10 @@ import {
   type HostPoller,
   type Platform,
   REG_RAX,
+  REG_RIP,
   STOP_EXITED,
   STOP_FAULT,
+  STOP_INTERRUPTED,
   STOP_SYSCALL,
 } from '../platform/platform.ts';
 import { Vfs } from '../vfs/vfs.ts';
@@ -187,6 +189,7 @@ export class Kernel {
     t.state = TASK_KERNEL;
     switch (context.stop) {
       case STOP_SYSCALL:
+        if (context.hotCallSite) this.patchCallSite(t);
         if (!this.syscall(t)) {
           this.current = null;
           return;
@@ -194,6 +197,9 @@ export class Kernel {
         break;
       case STOP_FAULT:
         handleFault(t);
+        break;
+      case STOP_INTERRUPTED:
+        t.mm.leaveTrampoline(context.regs);
         break;
       case STOP_EXITED:
         this.log(`task ${t.tid} (${t.name}) lost its host thread`);
@@ -220,6 +226,11 @@ export class Kernel {
     }
     this.finishSyscall(t, r);
     return true;
+  }
+
+  private patchCallSite(t: Task): void {
+    const { regs } = t.context;
+    t.mm.patchCallSite(regs.get(REG_RIP), regs.get(REG_RAX), this.platform.callEntry);
   }
 
   private finishSyscall(t: Task, r: number): void {

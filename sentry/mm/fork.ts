@@ -36,6 +36,7 @@ export function forkMemory(
   const { taskSize, layout, limits, memory, hostFiles } = mm;
   const child = new MemoryManager(forked.space, memory, hostFiles, taskSize, layout, limits);
   child.writeHistory = mm.writeHistory;
+  child.callSites = mm.callSites?.copy() ?? null;
   copyBounds(mm, child);
   let result = 0;
   for (const vma of mm.vmas.items) if (result === 0) result = copyVma(mm, child, vma, forked.empty);

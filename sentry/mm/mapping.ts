@@ -4,6 +4,7 @@
  */
 import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import { forgetPatches } from './call_sites.ts';
 import { copiesAhead, copyAhead } from './copy_on_write.ts';
 import { forgetDeferred } from './deferred.ts';
 import { type Extent, IN_MEMORY_FILE, type Mappable } from './mappable.ts';
@@ -132,6 +133,7 @@ export function dropPmas(mm: MemoryManager, start: number, end: number): void {
 /** Removes all Vmas and Pmas of [start, end), and queues the host's unmapping. Never fails. */
 export function unmapRange(mm: MemoryManager, start: number, end: number): void {
   if (mm.vmas.firstIn(start, end) === null) return;
+  forgetPatches(mm, start, end);
   const first = mm.vmas.splitAt(start);
   const last = mm.vmas.splitAt(end);
   for (let i = first; i < last; i++) {

@@ -12,8 +12,9 @@
  */
 
 import { type Range, RangeMap } from '../base/range_map.ts';
-import type { AddressSpace, Context } from '../platform/platform.ts';
+import type { AddressSpace, Context, Registers } from '../platform/platform.ts';
 import { brk } from './brk.ts';
+import { type CallSites, leaveTrampoline, patchCallSite, takeBackPatches } from './call_sites.ts';
 import { catchUp, splitDeferred } from './deferred.ts';
 import { fault, prefault } from './fault.ts';
 import { forkMemory } from './fork.ts';
@@ -65,6 +66,8 @@ export class MemoryManager extends UserMemory implements Mapper {
   readonly deferred = new RangeMap<Range>(splitDeferred);
   /** Null before the first fork(2). */
   writeHistory: WriteHistory | null = null;
+  /** Null before the first is patched. */
+  callSites: CallSites | null = null;
   layout: MemoryLayout;
   /** Of the thread group that runs here. */
   limits: MemoryLimits;
@@ -211,16 +214,19 @@ export class MemoryManager extends UserMemory implements Mapper {
 
   mprotect(addr: number, length: number, prot: number): number {
     catchUp(this);
+    takeBackPatches(this, addr, addr + length);
     return mprotect(this, addr, length, prot);
   }
 
   mremap(addr: number, oldSize: number, newSize: number, flags: number, newAddr: number): number {
     catchUp(this);
+    takeBackPatches(this, addr, addr + oldSize);
     return mremap(this, addr, oldSize, newSize, flags, newAddr);
   }
 
   madvise(addr: number, length: number, advice: number): number {
     catchUp(this);
+    takeBackPatches(this, addr, addr + length);
     return madvise(this, addr, length, advice);
   }
 
@@ -285,6 +291,15 @@ export class MemoryManager extends UserMemory implements Mapper {
 
   protected override accessible(addr: number, length: number, write: boolean): number {
     return accessibleBytes(this, addr, length, write);
+  }
+
+  /** See call_sites.ts. `back` is the address behind the `syscall`, `entry` Platform.callEntry. */
+  patchCallSite(back: number, number: number, entry: number): void {
+    patchCallSite(this, back, number, entry);
+  }
+
+  leaveTrampoline(regs: Registers): void {
+    if (this.callSites !== null) leaveTrampoline(this, regs);
   }
 
   usage(): MemoryUsage {

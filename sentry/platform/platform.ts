@@ -45,6 +45,12 @@ export interface Platform {
    */
   poll(deadlineNs: number): Context | null;
 
+  /**
+   * Where call sites may be made to jump instead of executing `syscall`: with the number in rax and
+   * the address behind the site's `syscall` in rcx; r11 is free. 0 when the platform has no such entry.
+   */
+  readonly callEntry: number;
+
   /** How many contexts are running on the host now. */
   readonly running: number;
 
@@ -107,6 +113,8 @@ export interface Context {
   readonly space: AddressSpace;
   readonly regs: Registers;
   stop: StopReason;
+  /** Valid after STOP_SYSCALL: calls from this address are frequent and worth `Platform.callEntry`. */
+  readonly hotCallSite: boolean;
   /** Valid after STOP_FAULT: SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGTRAP, its si_code and si_addr. */
   faultSignal: number;
   faultCode: number;

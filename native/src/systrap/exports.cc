@@ -8,6 +8,7 @@
 
 #include "../addon.h"
 #include "../doorbell.h"
+#include "stub.h"
 #include "systrap.h"
 
 namespace runsc {
@@ -39,6 +40,7 @@ napi_value StartPlatform(napi_env env, napi_callback_info) {
   set("maxSlots", MakeNumber(env, kMaxSlots));
   set("taskSize", MakeNumber(env, static_cast<double>(kCode)));
   set("fpStateSize", MakeNumber(env, static_cast<double>(all.frame.fp_bytes)));
+  set("callEntry", MakeNumber(env, static_cast<double>(EntryAddress())));
   set("epollFd", MakeNumber(env, all.epoll_fd));
   set("templatePid",
       MakeNumber(env, all.processes[static_cast<size_t>(all.template_process)].pid));

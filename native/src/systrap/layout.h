@@ -18,7 +18,7 @@
 
 namespace runsc::systrap {
 
-constexpr uint64_t kCode = 0x7fffd0000000;
+constexpr uint64_t kCode = 0x7fff00000000;
 constexpr uint64_t kHeader = kCode + 0x1000;
 constexpr uint64_t kControl = kCode + 0x2000;
 constexpr size_t kControlBytes = 0x2000;
@@ -35,19 +35,30 @@ constexpr uint32_t kMailStopped = 1;
 constexpr uint32_t kMailRun = 2;
 constexpr uint32_t kMailAsleep = 3;
 constexpr uint32_t kMailExit = 4;
+constexpr uint32_t kMailTrap = 5;  // to a thread stopped at a patched site: make a signal frame
 
-// At the start of a thread's area. stub.cc knows these offsets.
+// At the start of a thread's area. stub.cc knows these offsets. What a patched call site leaves lies
+// in three cache lines, number, arguments and result in the first.
 struct Mailbox {
   uint32_t state;
-  uint32_t tid;  // the host clears it when the thread has ended
+  uint32_t patched;  // the last stop was at a patched site: the registers are here, not in a frame
+  uint64_t rax, rdi, rsi, rdx, r10, r8, r9;
+  uint64_t rip, rsp, rbx, rbp, r12, r13, r14, r15;
   uint64_t fs_base;
+  uint64_t flags;
   uint64_t gs_base;
-  uint64_t context;  // struct ucontext of the last stop
+  uint64_t context;  // struct ucontext of the last stop by a signal
   uint64_t info;     // its siginfo
+  uint32_t pending;  // an interrupt came while the thread was on its way to stop
+  uint32_t tid;      // the host clears it when the thread has ended
+  uint32_t cpu;      // where the thread was at its last stop
+  uint32_t unused[3];
   stack_t stack;
-  uint32_t cpu;  // where the thread was at its last stop
 };
-static_assert(offsetof(Mailbox, stack) == 40 && offsetof(Mailbox, cpu) == 64);
+static_assert(offsetof(Mailbox, rip) == 64 && offsetof(Mailbox, fs_base) == 128);
+static_assert(offsetof(Mailbox, flags) == 136 && offsetof(Mailbox, gs_base) == 144);
+static_assert(offsetof(Mailbox, pending) == 168 && offsetof(Mailbox, cpu) == 176);
+static_assert(offsetof(Mailbox, stack) == 192);
 constexpr size_t kMailboxBytes = 0x100;
 
 struct KernelSigaction {

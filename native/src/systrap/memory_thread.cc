@@ -27,8 +27,6 @@ constexpr uint64_t kProcessFlags = CLONE_PARENT | CLONE_FILES | SIGCHLD;
 constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                                   CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
 
-uint64_t AreaAddress(int slot) { return kThreads + static_cast<uint64_t>(slot) * kAreaBytes; }
-
 Op MapArea(int slot) {
   return {SYS_mmap,
           {AreaAddress(slot), kAreaBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
@@ -248,7 +246,7 @@ int EmptyProcess(int index) {
 int ReviveThread(int slot) {
   const Thread& thread = systrap.threads[static_cast<size_t>(slot)];
   const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
-  if (process.dead) return -ESRCH;
+  if (process.dead || !ToFrame(slot)) return -ESRCH;
   LayFrame(slot);
   RenewThread(slot);
   return 0;

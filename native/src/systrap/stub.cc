@@ -1,5 +1,6 @@
-// The stub's code: a memory thread's loop, the start of an application thread, and the handler of
-// all its signals. General registers only, no stack but the signal frame's, no libc.
+// The stub's code: a memory thread's loop, the start of an application thread, the handler of all
+// its signals, and where patched call sites enter. General registers only, no stack but the signal
+// frame's, no libc.
 //
 // The memory thread keeps everything in registers, its list is read-only for the process, and its
 // results go where only the host can write: the position of a file and an event counter. So the
@@ -18,9 +19,9 @@
 
 asm(R"(
   .pushsection .text
-  .set CODE, 0x7fffd0000000
-  .set HEADER, 0x7fffd0001000
-  .set CONTROL, 0x7fffd0002000
+  .set CODE, 0x7fff00000000
+  .set HEADER, 0x7fff00001000
+  .set CONTROL, 0x7fff00002000
   .set OPS, 64
   .set CHILD_OPS, 7232
   .set AREA, 0x4000
@@ -42,6 +43,7 @@ asm(R"(
   syscall
   .endm
 
+  .p2align 6
 runsc_systrap_begin:
   // r14: the control page. r15: the last value of Control::go. rsp: zero, here and only here.
 runsc_systrap_memory:
@@ -128,7 +130,7 @@ runsc_systrap_thread:
   mov (%rbx), %eax
   test %eax, %eax
   jnz 15f
-  lea 40(%rbx), %rdi
+  lea 192(%rbx), %rdi
   xor %esi, %esi
   HOST_CALL 131
   mov $2, %edi
@@ -150,16 +152,36 @@ runsc_systrap_thread:
   HOST_CALL 39
   ud2
 
-  // The handler: (signal, siginfo, ucontext) on the thread's own signal stack.
+  // The handler: (signal, siginfo, ucontext) on the thread's own signal stack. An interrupt that finds
+  // the thread on its way through the entry below is only noted: it has stopped or soon will. On its
+  // way out it stops here. A step through either is not shown.
 runsc_systrap_handler:
   mov %rsp, %rbx
   and $-AREA, %rbx
-  mov %rdx, 24(%rbx)
-  mov %rsi, 32(%rbx)
+  mov 168(%rdx), %rax
+  lea runsc_systrap_entry(%rip), %rcx
+  sub %rcx, %rax
+  cmp $(runsc_systrap_fast_end - runsc_systrap_entry), %rax
+  jae 6f
+  cmp $5, %edi
+  je 11f
+  cmp $23, %edi
+  jne 6f
+  cmp $(runsc_systrap_return - runsc_systrap_entry), %rax
+  jae 6f
+  movl $1, 168(%rbx)
+11:
+  add $8, %rsp
+  HOST_CALL 15
+  ud2
+6:
+  mov %rdx, 152(%rbx)
+  mov %rsi, 160(%rbx)
   rdfsbase %rax
-  mov %rax, 8(%rbx)
+  mov %rax, 128(%rbx)
   rdgsbase %rax
-  mov %rax, 16(%rbx)
+  mov %rax, 144(%rbx)
+  movl $0, 4(%rbx)
   movabs $HEADER, %r13
   mov $1, %eax
   xchg %eax, (%rbx)
@@ -176,7 +198,7 @@ runsc_systrap_handler:
   mov $0x7b, %eax
   lsl %eax, %eax
   and $0xfff, %eax
-  mov %eax, 64(%rbx)
+  mov %eax, 176(%rbx)
   cmp 12(%r13), %eax
   je 9f
   mov 4(%r13), %ecx
@@ -208,9 +230,9 @@ runsc_systrap_handler:
   je runsc_systrap_exit
   cmp $1, %eax
   je 9b
-  mov 8(%rbx), %rax
+  mov 128(%rbx), %rax
   wrfsbase %rax
-  mov 16(%rbx), %rax
+  mov 144(%rbx), %rax
   wrgsbase %rax
   add $8, %rsp
 runsc_systrap_restorer:
@@ -220,6 +242,117 @@ runsc_systrap_exit:
   xor %edi, %edi
   HOST_CALL 60
   ud2
+
+  // Where trampolines of patched call sites lead: rax is the number, rcx the address behind the site's
+  // "syscall", r11 free. The gs base is the thread's area (bytes 4 to 7 of it are 00 00 7f ff), or
+  // else the application's own, and the call is made by the site's own instruction. That is found
+  // without touching flags. Nothing here touches floating-point state or the application's stack.
+  .p2align 6
+runsc_systrap_entry:
+  mov %rcx, %r11
+  rdgsbase %rcx
+  bswap %rcx
+  lea 0x810000(%rcx), %ecx
+  jrcxz 1f
+  lea -2(%r11), %rcx
+  jmp *%rcx
+1:
+  mov %rax, %gs:8
+  mov %rdi, %gs:16
+  mov %rsi, %gs:24
+  mov %rdx, %gs:32
+  mov %r10, %gs:40
+  mov %r8, %gs:48
+  mov %r9, %gs:56
+  mov %r11, %gs:64
+  mov %rsp, %gs:72
+  mov %rbx, %gs:80
+  mov %rbp, %gs:88
+  mov %r12, %gs:96
+  mov %r13, %gs:104
+  mov %r14, %gs:112
+  mov %r15, %gs:120
+  rdfsbase %rcx
+  mov %rcx, %gs:128
+  rdgsbase %rcx
+  lea 144(%rcx), %rsp
+  pushfq
+  movl $1, %gs:4
+  mov $1, %eax
+  xchg %eax, %gs:0
+  cmp $4, %eax
+  je runsc_systrap_exit
+  movabs $HEADER, %rcx
+  cmpl $0, (%rcx)
+  je 2f
+  mov 8(%rcx), %edi
+  lea 16(%rcx), %rsi
+  mov $8, %edx
+  HOST_CALL 1
+  movabs $HEADER, %rcx
+2:
+  mov $0x7b, %eax
+  lsl %eax, %eax
+  and $0xfff, %eax
+  cmp %gs:176, %eax
+  je 8f
+  mov %eax, %gs:176
+8:
+  cmp 12(%rcx), %eax
+  je 4f
+  mov 4(%rcx), %ecx
+3:
+  mov %gs:0, %eax
+  cmp $1, %eax
+  jne 5f
+  dec %ecx
+  js 4f
+  pause
+  jmp 3b
+4:
+  mov $1, %eax
+  mov $3, %ecx
+  lock cmpxchg %ecx, %gs:0
+  mov %gs:0, %eax
+5:
+  cmp $2, %eax
+  je runsc_systrap_return
+  cmp $4, %eax
+  je runsc_systrap_exit
+  cmp $1, %eax
+  je 4b
+  cmp $3, %eax
+  jne 6f
+  rdgsbase %rdi
+  xor %esi, %esi
+  mov $3, %edx
+  xor %r10d, %r10d
+  HOST_CALL 202
+  mov %gs:0, %eax
+  jmp 5b
+6:
+  // The Sentry wants a signal frame: this call traps.
+  HOST_CALL 39
+  // The way out. The Sentry has the registers: whatever interrupts here need not look at them.
+runsc_systrap_return:
+  cmpl $0, %gs:168
+  jne 7f
+  mov %gs:16, %rdi
+  mov %gs:24, %rsi
+  mov %gs:32, %rdx
+  mov %gs:40, %r10
+  mov %gs:64, %rcx
+  mov %gs:136, %r11
+  mov %gs:8, %rax
+  popfq
+  mov %gs:72, %rsp
+  jmp *%rcx
+7:
+  // An interrupt was noted: this call traps, too.
+  movl $0, %gs:168
+  HOST_CALL 39
+  jmp runsc_systrap_return
+runsc_systrap_fast_end:
 runsc_systrap_end:
 
   // runsc_systrap_clone(code_fd, header_fd, control_fd): clone(2) without a stack, twice: CLONE_VM
@@ -296,15 +429,17 @@ runsc_systrap_clone:
 )");
 
 extern "C" const char runsc_systrap_begin[], runsc_systrap_handler[], runsc_systrap_restorer[],
-    runsc_systrap_end[];
+    runsc_systrap_entry[], runsc_systrap_fast_end[], runsc_systrap_end[];
 extern "C" long runsc_systrap_clone(int code_fd, int header_fd, int control_fd);
 
 namespace runsc::systrap {
 
-static_assert(kCode == 0x7fffd0000000 && kHeader == 0x7fffd0001000 && kControl == 0x7fffd0002000);
+static_assert(kCode == 0x7fff00000000 && kHeader == 0x7fff00001000 && kControl == 0x7fff00002000);
 static_assert(kAreaBytes == 0x4000, "the code above knows these");
 
 uint64_t HandlerAddress() { return kCode + (runsc_systrap_handler - runsc_systrap_begin); }
+uint64_t EntryAddress() { return kCode + (runsc_systrap_entry - runsc_systrap_begin); }
+uint64_t EntryEnd() { return kCode + (runsc_systrap_fast_end - runsc_systrap_begin); }
 uint64_t RestorerAddress() { return kCode + (runsc_systrap_restorer - runsc_systrap_begin); }
 
 int MakeCodeFile() {

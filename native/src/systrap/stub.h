@@ -15,6 +15,9 @@ namespace runsc::systrap {
 int MakeCodeFile();
 uint64_t HandlerAddress();
 uint64_t RestorerAddress();
+// Where patched call sites enter, up to where they have left again.
+uint64_t EntryAddress();
+uint64_t EntryEnd();
 
 // Makes a process that holds nothing of this one but what `PrepareTemplate`'s list will unmap, and
 // whose memory thread runs the control page at the start of `control_fd`. Its parent, which ends at

@@ -20,6 +20,9 @@ namespace runsc::systrap {
 // The signal by which the Sentry stops a running thread.
 constexpr int kInterruptSignal = SIGURG;
 
+// Or'ed to kSyscall when the call came by a signal, and often does from there.
+constexpr uint32_t kHotSite = 0x100;
+
 // How many operations JavaScript hands over at once.
 constexpr size_t kStagedOps = 4096;
 // How often a stopped thread looks at its mailbox before it sleeps.
@@ -33,10 +36,12 @@ struct Thread {
   bool interrupt_wanted = false;
   bool interrupt_sent = false;    // and the stop it leads to has not been seen
   bool near = false;              // was on the Sentry's processor when last seen
+  bool patched = false;           // stopped at a patched call site, without a signal frame
   bool timed = false;             // others share its process: the host's clock does not tell them apart
   int32_t running_index = -1;
   double resumed_at_ns = 0;
   double run_ns = 0;
+  user_regs_struct taken;         // the registers of its last stop at a patched site
 };
 
 // One stub process; its index is that of its control page.
@@ -95,6 +100,10 @@ extern Systrap systrap;
 inline Mailbox* MailboxOf(int slot) {
   return reinterpret_cast<Mailbox*>(systrap.areas + static_cast<size_t>(slot) * kAreaBytes);
 }
+// Where the application has it.
+inline uint64_t AreaAddress(int slot) {
+  return kThreads + static_cast<uint64_t>(slot) * kAreaBytes;
+}
 inline Control* ControlOf(int process) {
   return reinterpret_cast<Control*>(systrap.controls + static_cast<size_t>(process) * kControlBytes);
 }
@@ -147,6 +156,18 @@ long FpState(int slot, bool set, uint8_t* bytes, size_t length);
 void ResetFpState(int slot);
 void CopyFpState(int from, int to);
 double RunNs(int slot);
+
+// call_sites.cc
+bool InEntry(uint64_t address);
+// Copies the registers of a stop at a patched site.
+void FetchPatched(int slot);
+// Gives a thread stopped there its result. False when more than that has changed.
+bool LoadResult(int slot);
+// Has a thread stopped there make a signal frame, where floating-point state is and registers can be
+// changed. False when it is gone.
+bool ToFrame(int slot);
+// Counts a call by signal; whether its site is now worth patching.
+bool BecomesHot(int process, uint64_t address);
 
 // poll.cc
 // The processor this thread is on.

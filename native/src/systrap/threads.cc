@@ -75,7 +75,9 @@ void FetchRegisters(int slot) {
   to.rsp = get(REG_RSP);
   to.ss = kUserDs;
   to.fs_base = MailboxOf(slot)->fs_base;
-  to.gs_base = MailboxOf(slot)->gs_base;
+  // The application's is zero where ours takes its place.
+  uint64_t gs_base = MailboxOf(slot)->gs_base;
+  to.gs_base = gs_base == AreaAddress(slot) ? 0 : gs_base;
   to.ds = to.es = to.fs = to.gs = 0;
   if ((systrap.records[slot].flags & kSingleStep) != 0) to.eflags &= ~kTrapFlag;
 }
@@ -107,7 +109,7 @@ bool LoadRegisters(int slot) {
   put(REG_RSP, from.rsp);
   Mailbox* mail = MailboxOf(slot);
   mail->fs_base = from.fs_base;
-  mail->gs_base = from.gs_base;
+  mail->gs_base = from.gs_base == 0 ? AreaAddress(slot) : from.gs_base;
   return true;
 }
 
@@ -133,7 +135,7 @@ void StopRunning(int slot) {
   if (thread.timed) thread.run_ns += NowNs() - thread.resumed_at_ns;
 }
 
-bool Report(int slot, Reason reason) {
+bool Report(int slot, uint32_t reason) {
   StopRunning(slot);
   ThreadOf(slot).interrupt_wanted = false;
   systrap.records[slot].state = kStopped;
@@ -167,7 +169,9 @@ void Resume(int slot) {
     systrap.ready.push_back(slot);
     return;
   }
-  if (!LoadRegisters(slot)) {
+  bool loaded = thread.patched && LoadResult(slot);
+  if (!loaded && !ToFrame(slot)) return ReportGone(slot);
+  if (!loaded && !LoadRegisters(slot)) {
     RefuseRegisters(slot);
     systrap.ready.push_back(slot);
     return;
@@ -186,6 +190,46 @@ void Resume(int slot) {
 bool IsSynchronous(int signal) {
   return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
          signal == SIGTRAP;
+}
+
+// Other entries than the 64-bit "syscall" are not offered, nor are the x32 numbers.
+void SetNumber(Record* record, uint64_t number, bool native) {
+  auto nr = static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(number)));
+  record->regs.rax = native && (nr & 0xc0000000) != 0x40000000 ? nr : ~0ull;
+}
+
+bool TakeSignal(int slot) {
+  Thread& thread = ThreadOf(slot);
+  auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
+  siginfo_t info;
+  memcpy(&info, area + systrap.frame.info, sizeof info);
+  Record& record = systrap.records[slot];
+  bool call = info.si_signo == SIGSYS && info.si_code == kSysSeccomp;
+  auto address = call ? reinterpret_cast<uint64_t>(info.si_call_addr)
+                      : static_cast<uint64_t>(ContextOf(slot)[REG_RIP]);
+  if ((call || info.si_signo == kInterruptSignal) && InEntry(address)) {
+    // On its way out of a patched site: the record has the registers it goes on with.
+    if (thread.interrupt_wanted) return Report(slot, kInterrupted);
+  } else if (call) {
+    FetchRegisters(slot);
+    // The host takes some numbers for restart codes of its own and meddles with the frame.
+    record.regs.rip = address;
+    SetNumber(&record, static_cast<uint64_t>(info.si_syscall), info.si_arch == AUDIT_ARCH_X86_64);
+    bool hot = BecomesHot(thread.process, address);
+    return Report(slot, hot ? kSyscall | kHotSite : kSyscall);
+  } else if (IsSynchronous(info.si_signo) && info.si_code > 0) {
+    FetchRegisters(slot);
+    record.fault_signal = static_cast<uint32_t>(info.si_signo);
+    record.fault_code = info.si_code;
+    record.fault_address = reinterpret_cast<uint64_t>(info.si_addr);
+    return Report(slot, kFault);
+  } else if (thread.interrupt_wanted) {
+    FetchRegisters(slot);
+    return Report(slot, kInterrupted);
+  }
+  // Somebody else's signal, or an interrupt that another stop has outrun.
+  LetGo(slot);
+  return false;
 }
 
 }  // namespace
@@ -257,36 +301,15 @@ void Interrupt(int slot) {
 
 bool TakeStop(int slot) {
   Thread& thread = ThreadOf(slot);
-  auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
-  siginfo_t info;
-  memcpy(&info, area + systrap.frame.info, sizeof info);
-  Record& record = systrap.records[slot];
-  if (info.si_signo == SIGSYS && info.si_code == kSysSeccomp) {
-    FetchRegisters(slot);
-    // The host takes some numbers for restart codes of its own and meddles with the frame.
-    record.regs.rax = static_cast<uint64_t>(info.si_syscall);
-    record.regs.rip = reinterpret_cast<uint64_t>(info.si_call_addr);
-    // Other entries than the 64-bit "syscall" are not offered, nor are the x32 numbers.
-    auto nr = static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(record.regs.rax)));
-    bool native = info.si_arch == AUDIT_ARCH_X86_64 && (nr & 0xc0000000) != 0x40000000;
-    record.regs.rax = native ? nr : ~0ull;
+  // Should the signal be on its way yet, it will be one too many.
+  thread.interrupt_sent = false;
+  thread.patched = std::atomic_ref<uint32_t>(MailboxOf(slot)->patched).load() != 0;
+  if (thread.patched) {
+    FetchPatched(slot);
+    SetNumber(&systrap.records[slot], systrap.records[slot].regs.rax, true);
     return Report(slot, kSyscall);
   }
-  if (IsSynchronous(info.si_signo) && info.si_code > 0) {
-    FetchRegisters(slot);
-    record.fault_signal = static_cast<uint32_t>(info.si_signo);
-    record.fault_code = info.si_code;
-    record.fault_address = reinterpret_cast<uint64_t>(info.si_addr);
-    return Report(slot, kFault);
-  }
-  if (info.si_signo == kInterruptSignal) thread.interrupt_sent = false;
-  if (thread.interrupt_wanted) {
-    FetchRegisters(slot);
-    return Report(slot, kInterrupted);
-  }
-  // Somebody else's signal, or an interrupt that another stop has outrun.
-  LetGo(slot);
-  return false;
+  return TakeSignal(slot);
 }
 
 void Park(int slot) {
@@ -296,7 +319,7 @@ void Park(int slot) {
 
 bool LearnFrame(int slot) {
   const Mailbox mail = *MailboxOf(slot);
-  uint64_t base = kThreads + static_cast<uint64_t>(slot) * kAreaBytes;
+  uint64_t base = AreaAddress(slot);
   FrameLayout& frame = systrap.frame;
   frame.context = mail.context - base;
   frame.info = mail.info - base;
@@ -324,7 +347,7 @@ bool LearnFrame(int slot) {
 void LayFrame(int slot) {
   const FrameLayout& frame = systrap.frame;
   auto* area = reinterpret_cast<uint8_t*>(MailboxOf(slot));
-  uint64_t address = kThreads + static_cast<uint64_t>(slot) * kAreaBytes;
+  uint64_t address = AreaAddress(slot);
   memcpy(area + frame.begin, frame.bytes.data(), frame.bytes.size());
   auto* context = reinterpret_cast<ucontext_t*>(area + frame.context);
   context->uc_stack.ss_sp = reinterpret_cast<void*>(address + kMailboxBytes);
@@ -344,6 +367,7 @@ void ResetFpState(int slot) {
 long FpState(int slot, bool set, uint8_t* bytes, size_t length) {
   size_t size = systrap.frame.fp_bytes;
   if (length < size) return -EINVAL;
+  if (!ToFrame(slot)) return -ESRCH;
   uint8_t* state = FpArea(slot);
   if (!set) {
     memcpy(bytes, state, size);
@@ -364,6 +388,7 @@ long FpState(int slot, bool set, uint8_t* bytes, size_t length) {
 }
 
 void CopyFpState(int from, int to) {
+  if (!ToFrame(from)) return;
   const uint8_t* source = FpArea(from);
   uint8_t* target = FpArea(to);
   memcpy(target, source, kSoftware);

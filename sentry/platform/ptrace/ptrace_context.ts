@@ -25,6 +25,7 @@ export class PtraceContext implements Context {
   readonly slot: number;
   readonly fpStateSize: number;
   stop: StopReason = STOP_INTERRUPTED;
+  readonly hotCallSite = false;
   faultSignal = 0;
   faultCode = 0;
   faultAddress = 0;

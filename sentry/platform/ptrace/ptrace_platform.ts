@@ -30,6 +30,7 @@ const WALL = 0x40000000;
 export class PtracePlatform implements Platform {
   readonly name = 'ptrace';
   readonly taskSize: number;
+  readonly callEntry: number = 0;
   readonly fpStateSize: number;
   readonly hostPoller: PtraceHostPoller;
   /** The shared memory as words: the header, then a record for each slot. */

@@ -35,9 +35,9 @@ assert(typeof platform === 'object', `the platform does not start: ${platform}`)
 /** What the platform has mapped in every process. */
 export const STUB_RANGES = isSystrap
   ? [
-      '7fffd0000000-7fffd0001000',
-      '7fffd0001000-7fffd0002000',
-      '7fffd0002000-7fffd0004000',
+      '7fff00000000-7fff00001000',
+      '7fff00001000-7fff00002000',
+      '7fff00002000-7fff00004000',
       '7fffe0000000-7fffe0004000',
     ]
   : ['7fffffe00000-7fffffe01000', '7fffffe01000-7fffffe11000'];

@@ -1,5 +1,5 @@
 /**
- * The systrap platform: the scenarios of ptrace.test.ts and hostile applications, each in a process
+ * The systrap platform: the scenarios of ptrace.test.ts, patched call sites and hostile applications, each in a process
  * of its own.
  */
 
@@ -30,6 +30,7 @@ function runAll(path: string): void {
 
 describe('systrap', () => runAll('../ptrace/ptrace.scenario.ts'));
 describe('reuse', () => runAll('reuse.scenario.ts'));
+describe('patched', () => runAll('patched.scenario.ts'));
 describe('hostile', () => runAll('hostile.scenario.ts'));
 
 /** Whether the process runs; a zombie that init has yet to reap does not. */

@@ -3,7 +3,13 @@
 import { ptrace } from '../../../native/ptrace.ts';
 import { systrap } from '../../../native/systrap.ts';
 import { EINVAL } from '../../../spec/linux/errno.ts';
-import { type Context, STOP_EXITED, STOP_INTERRUPTED, type StopReason } from '../platform.ts';
+import {
+  type Context,
+  STOP_EXITED,
+  STOP_FAULT,
+  STOP_INTERRUPTED,
+  type StopReason,
+} from '../platform.ts';
 import {
   FLAG_SINGLE_STEP,
   RECORD_FAULT_ADDRESS,
@@ -19,12 +25,16 @@ import { RecordRegisters } from '../record_registers.ts';
 import type { SystrapAddressSpace } from './systrap_address_space.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 
+/** Comes with a record's reason; kHotSite of native/src/systrap/systrap.h. */
+const HOT_SITE = 0x100;
+
 export class SystrapContext implements Context {
   readonly space: SystrapAddressSpace;
   readonly regs: RecordRegisters;
   readonly slot: number;
   readonly fpStateSize: number;
   stop: StopReason = STOP_INTERRUPTED;
+  hotCallSite = false;
   faultSignal = 0;
   faultCode = 0;
   faultAddress = 0;
@@ -48,7 +58,10 @@ export class SystrapContext implements Context {
   takeStop(): void {
     const words = this.#words;
     const at = this.#record;
-    this.stop = words[at + RECORD_REASON] as StopReason;
+    const reason = words[at + RECORD_REASON] as number;
+    this.stop = (reason & 0xff) as StopReason;
+    this.hotCallSite = (reason & HOT_SITE) !== 0;
+    if (this.stop !== STOP_FAULT) return;
     this.faultSignal = words[at + RECORD_FAULT_SIGNAL] as number;
     this.faultCode = (words[at + RECORD_FAULT_CODE] as number) | 0;
     const low = words[at + RECORD_FAULT_ADDRESS] as number;

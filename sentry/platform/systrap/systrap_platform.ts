@@ -39,6 +39,7 @@ interface Made {
 export class SystrapPlatform implements Platform {
   readonly name = 'systrap';
   readonly taskSize: number;
+  readonly callEntry: number;
   readonly fpStateSize: number;
   readonly hostPoller: SystrapHostPoller;
   /** The shared memory as words: the header, then a record for each slot. */
@@ -54,6 +55,7 @@ export class SystrapPlatform implements Platform {
 
   private constructor(shared: SystrapShared) {
     this.taskSize = shared.taskSize;
+    this.callEntry = shared.callEntry;
     this.fpStateSize = shared.fpStateSize;
     this.words = new Uint32Array(shared.shared);
     this.#ops = new Uint32Array(shared.ops);

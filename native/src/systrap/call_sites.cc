@@ -1,0 +1,144 @@
+// Stops at patched call sites: their registers lie in the thread's area instead of a signal frame
+// (stub.cc, runsc_systrap_entry), and a call that changes nothing but its result goes back the same
+// way. Everything else takes a frame. Also counts the calls that came by signals, to find the sites
+// that are worth patching.
+
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "../doorbell.h"
+#include "stub.h"
+#include "systrap.h"
+
+namespace runsc::systrap {
+namespace {
+
+constexpr uint64_t kUserCs = 0x33;
+constexpr uint64_t kUserDs = 0x2b;
+constexpr size_t kResultAt = offsetof(user_regs_struct, rax);
+
+// A thread that makes no frame within this has been tampered with.
+constexpr double kPatienceNs = 2e9;
+constexpr int kLooks = 2000;
+constexpr timespec kNap = {0, 50'000'000};
+
+// Calls by signal, by process and address. Entries that collide forget each other.
+constexpr size_t kSites = 4096;
+constexpr uint32_t kHotCalls = 32;
+struct Site {
+  uint64_t address;
+  int32_t process;
+  uint32_t calls;
+};
+Site sites[kSites];
+
+bool HasFrame(Mailbox* mail) {
+  uint32_t state = std::atomic_ref<uint32_t>(mail->state).load();
+  return state == kMailStopped || state == kMailAsleep;
+}
+
+bool AwaitFrame(Mailbox* mail, const Process& process) {
+  for (int i = 0; i < kLooks; i++) {
+    if (HasFrame(mail)) return true;
+    _mm_pause();
+  }
+  sigset_t open;
+  pthread_sigmask(SIG_BLOCK, nullptr, &open);
+  sigdelset(&open, SIGCHLD);
+  std::atomic_ref<uint32_t> sleeping(systrap.header->sleeping);
+  const double limit_ns = NowNs() + kPatienceNs;
+  bool made = false;
+  while (!made && !process.dead && NowNs() < limit_ns) {
+    sleeping.store(1);
+    made = HasFrame(mail);
+    pollfd bell = {systrap.doorbell_fd, POLLIN, 0};
+    uint64_t rings = 0;
+    if (!made && ppoll(&bell, 1, &kNap, &open) > 0) {
+      (void)!read(systrap.doorbell_fd, &rings, sizeof rings);
+    }
+    if (systrap.child_ended.exchange(false)) Reap();
+  }
+  sleeping.store(0);
+  return made;
+}
+
+}  // namespace
+
+bool InEntry(uint64_t address) { return address >= EntryAddress() && address < EntryEnd(); }
+
+void FetchPatched(int slot) {
+  const Mailbox* from = MailboxOf(slot);
+  user_regs_struct& to = systrap.records[slot].regs;
+  to.r15 = from->r15;
+  to.r14 = from->r14;
+  to.r13 = from->r13;
+  to.r12 = from->r12;
+  to.rbp = from->rbp;
+  to.rbx = from->rbx;
+  to.r10 = from->r10;
+  to.r9 = from->r9;
+  to.r8 = from->r8;
+  to.rax = from->rax;
+  to.rdx = from->rdx;
+  to.rsi = from->rsi;
+  to.rdi = from->rdi;
+  to.orig_rax = ~0ull;
+  to.rip = from->rip;
+  to.rcx = to.rip;
+  to.cs = kUserCs;
+  to.eflags = from->flags;
+  to.r11 = to.eflags;
+  to.rsp = from->rsp;
+  to.ss = kUserDs;
+  to.fs_base = from->fs_base;
+  to.gs_base = 0;
+  to.ds = to.es = to.fs = to.gs = 0;
+  systrap.threads[static_cast<size_t>(slot)].taken = to;
+}
+
+bool LoadResult(int slot) {
+  const Record& record = systrap.records[slot];
+  const user_regs_struct& taken = systrap.threads[static_cast<size_t>(slot)].taken;
+  constexpr size_t kRest = kResultAt + sizeof record.regs.rax;
+  const auto* now = reinterpret_cast<const uint8_t*>(&record.regs);
+  const auto* then = reinterpret_cast<const uint8_t*>(&taken);
+  if ((record.flags & kSingleStep) != 0 || memcmp(now, then, kResultAt) != 0 ||
+      memcmp(now + kRest, then + kRest, sizeof taken - kRest) != 0) {
+    return false;
+  }
+  MailboxOf(slot)->rax = record.regs.rax;
+  return true;
+}
+
+bool ToFrame(int slot) {
+  Thread& thread = systrap.threads[static_cast<size_t>(slot)];
+  if (!thread.patched) return true;
+  thread.patched = false;
+  Process& process = systrap.processes[static_cast<size_t>(thread.process)];
+  if (process.dead) return false;
+  Mailbox* mail = MailboxOf(slot);
+  // Somebody outside may have stopped it.
+  kill(process.pid, SIGCONT);
+  if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailTrap) == kMailAsleep) {
+    syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
+  }
+  if (AwaitFrame(mail, process)) return true;
+  if (!process.dead) kill(process.pid, SIGKILL);
+  return false;
+}
+
+bool BecomesHot(int process, uint64_t address) {
+  uint64_t mixed = (address * 0x9e3779b97f4a7c15ull) >> 40;
+  Site& site = sites[(mixed ^ static_cast<uint64_t>(process) * 97) % kSites];
+  if (site.address != address || site.process != process) site = {address, process, 0};
+  return ++site.calls == kHotCalls;
+}
+
+}  // namespace runsc::systrap

@@ -1,0 +1,49 @@
+/** Which instructions count as call sites, and what they are patched with. */
+import { describe, expect, it } from 'vitest';
+import { jump, LONGEST_SITE, movBefore, trampoline } from './call_site.ts';
+
+const SYSCALL = [0x0f, 0x05];
+const GETPPID = [110, 0, 0, 0];
+
+/** Code that ends with its `syscall`, seen from LONGEST_SITE bytes before that. */
+function site(...bytes: readonly number[]): Uint8Array {
+  return Uint8Array.from([...Array(LONGEST_SITE).fill(0x90), ...bytes, ...SYSCALL]).slice(
+    -LONGEST_SITE - SYSCALL.length,
+  );
+}
+
+const found = (code: Uint8Array, number = 110) => movBefore(code, LONGEST_SITE, number);
+
+describe('call sites', () => {
+  it('knows both forms of mov', () => {
+    expect(found(site(0xb8, ...GETPPID))).toBe(5);
+    expect(found(site(0x48, 0xc7, 0xc0, ...GETPPID))).toBe(7);
+  });
+
+  it('leaves other instructions alone', () => {
+    // mov $110,%r8d; movabs; mov $110,%ax; another register; another number; no syscall.
+    expect(found(site(0x41, 0xb8, ...GETPPID))).toBe(0);
+    expect(found(site(0x48, 0xb8, ...GETPPID))).toBe(0);
+    expect(found(site(0x66, 0xb8, ...GETPPID))).toBe(0);
+    expect(found(site(0xbf, ...GETPPID))).toBe(0);
+    expect(found(site(0x48, 0xc7, 0xc7, ...GETPPID))).toBe(0);
+    expect(found(site(0x49, 0xc7, 0xc0, ...GETPPID))).toBe(0);
+    expect(found(site(0x41, 0x48, 0xc7, 0xc0, ...GETPPID))).toBe(0);
+    expect(found(site(0xb8, ...GETPPID), 39)).toBe(0);
+    expect(found(site(0xb8, ...GETPPID).fill(0x90, LONGEST_SITE))).toBe(0);
+  });
+
+  it('jumps both ways', () => {
+    expect([...jump(0x400000, 0x3ff000)]).toEqual([0xe9, 0xfb, 0xef, 0xff, 0xff]);
+    expect([...jump(0x1000, 0x7ff01000)]).toEqual([0xe9, 0xfb, 0xff, 0xef, 0x7f]);
+  });
+
+  it('makes trampolines', () => {
+    expect([...trampoline(110, 0x7f0012345678, 0x7fff000002c0).slice(0, 28)]).toEqual([
+      ...[0xb8, 110, 0, 0, 0],
+      ...[0x48, 0xb9, 0x78, 0x56, 0x34, 0x12, 0x00, 0x7f, 0, 0],
+      ...[0x49, 0xbb, 0xc0, 0x02, 0x00, 0x00, 0xff, 0x7f, 0, 0],
+      ...[0x41, 0xff, 0xe3],
+    ]);
+  });
+});

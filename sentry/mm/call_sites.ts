@@ -1,0 +1,263 @@
+/**
+ * Call sites that jump to the platform's entry instead of executing `syscall`: which are patched, and
+ * the trampolines in between. See arch/call_site.ts for the instructions, and Linux's uprobes, which
+ * change program text and add a mapping for it in the same manner.
+ *
+ * Only text that nobody writes is patched: a private, executable, not writable mapping of a file, and
+ * in it pages as they are in the file. A patched page is a private copy, and every change is made in
+ * another copy, mapped at once: a thread sees the old or the new one. To take patches back is to
+ * forget the copy.
+ *
+ * The application sees the jumps when it reads its text. When it unmaps, moves or protects patched
+ * text, or the trampolines, the patches are taken back first, and those pages left alone from then on.
+ * A thread that is in one of these trampolines just then, four instructions, is not looked for.
+ */
+
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED_NOREPLACE,
+  MAP_PRIVATE,
+  PAGE_SIZE,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from '../../spec/linux/mman.ts';
+import {
+  SYS_clone,
+  SYS_clone3,
+  SYS_execve,
+  SYS_execveat,
+  SYS_exit,
+  SYS_exit_group,
+  SYS_fork,
+  SYS_rt_sigreturn,
+  SYS_vfork,
+} from '../../spec/linux/syscall_numbers.ts';
+import { jump, LONGEST_SITE, movBefore, TRAMPOLINE_BYTES, trampoline } from '../arch/call_site.ts';
+import { REG_RIP, type Registers } from '../platform/platform.ts';
+import { IN_MEMORY_FILE } from './mappable.ts';
+import { dropPmas, populate } from './mapping.ts';
+import type { MemoryManager } from './memory_manager.ts';
+import { mmap } from './mmap.ts';
+import { offsetInPage, pageFloor } from './page.ts';
+import { isFree } from './placement.ts';
+import type { Pma } from './pma.ts';
+import { guardedStart, isShared, VM_SPECIAL, type Vma } from './vma.ts';
+
+const SYSCALL_BYTES = 2;
+const TRAMPOLINES = PAGE_SIZE / TRAMPOLINE_BYTES;
+/** A jump reaches 2 GiB. */
+const REACH = 0x7ff00000;
+/** Left to the heap. */
+const HEAP_ROOM = 2 ** 30;
+
+/** Calls that look at floating-point state, or do not return: nothing is gained for them. */
+const WANT_FRAMES: ReadonlySet<number> = new Set([
+  SYS_rt_sigreturn,
+  SYS_clone,
+  SYS_fork,
+  SYS_vfork,
+  SYS_execve,
+  SYS_exit,
+  SYS_exit_group,
+  SYS_execveat,
+  SYS_clone3,
+]);
+
+interface TrampolinePage {
+  readonly start: number;
+  /** MemoryFile offset, or -1 when no more trampolines go in there. */
+  offset: number;
+  /** The site of each trampoline. */
+  readonly sites: number[];
+}
+
+/** What is patched in one address space. */
+export class CallSites {
+  readonly trampolines: TrampolinePage[] = [];
+  /** Patched pages. */
+  readonly pages = new Set<number>();
+  /** Pages never to be patched (again). */
+  readonly barred = new Set<number>();
+
+  /** For fork(2): from now on neither side writes to the pages of trampolines that both have. */
+  copy(): CallSites {
+    const copy = new CallSites();
+    for (const page of this.trampolines) {
+      page.offset = -1;
+      copy.trampolines.push({ ...page, sites: [...page.sites] });
+    }
+    for (const page of this.pages) copy.pages.add(page);
+    for (const page of this.barred) copy.barred.add(page);
+    return copy;
+  }
+}
+
+/** Patches the site whose `syscall` ends at `back`, if that is possible. */
+export function patchCallSite(
+  mm: MemoryManager,
+  back: number,
+  number: number,
+  entry: number,
+): void {
+  const at = back - SYSCALL_BYTES;
+  const page = pageFloor(at);
+  if (WANT_FRAMES.has(number) || offsetInPage(at) < LONGEST_SITE) return;
+  if (pageFloor(back - 1) !== page) return;
+  const vma = mm.vmas.find(at);
+  const pma = mm.pmas.find(page);
+  if (vma === null || pma === null || !isProgramText(vma)) return;
+  const patched = mm.callSites ?? new CallSites();
+  if (patched.barred.has(page) || (!pma.fromFile && !patched.pages.has(page))) return;
+  const code = new Uint8Array(LONGEST_SITE + SYSCALL_BYTES);
+  if (mm.copyIn(at - LONGEST_SITE, code) < 0) return;
+  const length = movBefore(code, LONGEST_SITE, number);
+  if (length === 0) return;
+  mm.callSites = patched;
+  const site = at - length;
+  const target = addTrampoline(mm, patched, site, trampoline(number, back, entry));
+  if (target < 0) return;
+  if (replacePage(mm, vma, page, offsetInPage(site), jump(site, target))) patched.pages.add(page);
+}
+
+function isProgramText(vma: Vma): boolean {
+  return vma.file !== null && !isShared(vma) && (vma.prot & (PROT_EXEC | PROT_WRITE)) === PROT_EXEC;
+}
+
+/** The address of a new trampoline, or -1. */
+function addTrampoline(
+  mm: MemoryManager,
+  patched: CallSites,
+  site: number,
+  code: Uint8Array,
+): number {
+  let page = patched.trampolines.find(
+    (each) =>
+      each.offset >= 0 && each.sites.length < TRAMPOLINES && Math.abs(each.start - site) < REACH,
+  );
+  if (page === undefined) {
+    const made = newTrampolinePage(mm, site);
+    if (made === null) return -1;
+    page = made;
+    patched.trampolines.push(page);
+  }
+  const inPage = page.sites.length * TRAMPOLINE_BYTES;
+  page.sites.push(site);
+  mm.memory.bytes.set(code, page.offset + inPage);
+  return page.start + inPage;
+}
+
+function newTrampolinePage(mm: MemoryManager, site: number): TrampolinePage | null {
+  const start = roomNear(mm, site);
+  if (start < 0) return null;
+  const pages = mm.memory.allocate(PAGE_SIZE);
+  if (pages < 0) return null;
+  const mapped = mmap(mm, {
+    addr: start,
+    length: PAGE_SIZE,
+    prot: PROT_READ | PROT_EXEC,
+    flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+    file: null,
+    offset: 0,
+    name: '[trampolines]',
+    vmFlags: VM_SPECIAL,
+    pages,
+  });
+  return mapped < 0 ? null : { start, offset: pages, sites: [] };
+}
+
+/** A free page within reach of a jump, below what is mapped around `site` if there is one. */
+function roomNear(mm: MemoryManager, site: number): number {
+  const { items } = mm.vmas;
+  const here = mm.vmas.lowerBound(site);
+  for (let i = here; i >= 0; i--) {
+    const start = guardedStart(items[i]!) - PAGE_SIZE;
+    if (site - start > REACH) break;
+    if (fits(mm, start)) return start;
+  }
+  for (let i = here; i < items.length; i++) {
+    const start = items[i]!.end;
+    if (start - site > REACH) break;
+    if (fits(mm, start)) return start;
+  }
+  return -1;
+}
+
+function fits(mm: MemoryManager, start: number): boolean {
+  const forHeap = start >= mm.brkStart && start < mm.brkEnd + HEAP_ROOM;
+  return !forHeap && isFree(mm, start, start + PAGE_SIZE);
+}
+
+/** Gives `page` a new copy with `bytes` at `inPage`. */
+function replacePage(
+  mm: MemoryManager,
+  vma: Vma,
+  page: number,
+  inPage: number,
+  bytes: Uint8Array,
+): boolean {
+  const { memory } = mm;
+  const target = memory.allocate(PAGE_SIZE);
+  if (target < 0) return false;
+  const copy = memory.bytes.subarray(target, target + PAGE_SIZE);
+  if (mm.copyIn(page, copy) < 0) {
+    memory.release(target, PAGE_SIZE);
+    return false;
+  }
+  copy.set(bytes, inPage);
+  mm.pmas.splitAt(page);
+  mm.pmas.splitAt(page + PAGE_SIZE);
+  const pma = mm.pmas.find(page) as Pma;
+  mm.dropped.addPma(pma);
+  pma.fd = IN_MEMORY_FILE;
+  pma.offset = target;
+  pma.shadow = -1;
+  pma.cow = false;
+  pma.fromFile = false;
+  mm.space.map(page, PAGE_SIZE, memory.fd, target, vma.prot, true);
+  mm.changed();
+  return mm.commit() >= 0;
+}
+
+/**
+ * [start, end) is about to be changed: takes back what is patched there, and what jumps there. Host
+ * changes are queued.
+ */
+export function takeBackPatches(mm: MemoryManager, start: number, end: number): void {
+  const patched = mm.callSites;
+  if (patched === null) return;
+  for (const page of patched.pages)
+    if (page >= start && page < end) takeBackPage(mm, patched, page);
+  for (let i = patched.trampolines.length - 1; i >= 0; i--) {
+    const page = patched.trampolines[i]!;
+    if (page.start < start || page.start >= end) continue;
+    patched.trampolines.splice(i, 1);
+    for (const site of page.sites) takeBackPage(mm, patched, pageFloor(site));
+  }
+}
+
+/** [start, end) is about to be unmapped: what comes there later is another matter. */
+export function forgetPatches(mm: MemoryManager, start: number, end: number): void {
+  const patched = mm.callSites;
+  if (patched === null) return;
+  takeBackPatches(mm, start, end);
+  for (const page of patched.barred) if (page >= start && page < end) patched.barred.delete(page);
+}
+
+function takeBackPage(mm: MemoryManager, patched: CallSites, page: number): void {
+  patched.barred.add(page);
+  const vma = mm.vmas.find(page);
+  if (!patched.pages.delete(page) || vma === null) return;
+  dropPmas(mm, page, page + PAGE_SIZE);
+  mm.space.unmap(page, PAGE_SIZE);
+  // What the file has there now; if that is nothing, the next fetch faults.
+  populate(mm, vma, page, page + PAGE_SIZE);
+}
+
+/** A thread that was interrupted in a trampoline goes back to the site, which is where it seems to be. */
+export function leaveTrampoline(mm: MemoryManager, regs: Registers): void {
+  const rip = regs.get(REG_RIP);
+  const page = mm.callSites?.trampolines.find((e) => e.start <= rip && rip < e.start + PAGE_SIZE);
+  const site = page?.sites[Math.floor((rip - page.start) / TRAMPOLINE_BYTES)];
+  if (site !== undefined) regs.set(REG_RIP, site);
+}

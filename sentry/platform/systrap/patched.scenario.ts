@@ -1,0 +1,199 @@
+/**
+ * Runs one scenario of an application with patched call sites as a process of its own, for
+ * systrap.test.ts: `patched.scenario.ts NAME`; without a name it lists them.
+ */
+
+import { strict as assert } from 'node:assert';
+import * as fs from '../../../native/fs.ts';
+import { monotonicNs } from '../../../native/index.ts';
+import { kill } from '../../../native/process.ts';
+import { SIGKILL } from '../../../spec/linux/signal.ts';
+import { jump, trampoline } from '../../arch/call_site.ts';
+import {
+  REG_EFLAGS,
+  REG_FS_BASE,
+  REG_GS_BASE,
+  REG_R11,
+  REG_RAX,
+  REG_RBX,
+  REG_RCX,
+  REG_RDI,
+  REG_RIP,
+  REG_RSP,
+  STOP_EXITED,
+  STOP_FAULT,
+  STOP_INTERRUPTED,
+  STOP_SYSCALL,
+} from '../platform.ts';
+import { CODE, DATA, load, memory, platform, run, SYSCALL_FOREVER } from '../ptrace/scenario.ts';
+
+const SITE = CODE + 3;
+const BACK = SITE + 7;
+const TRAMPOLINE = CODE + 0x100;
+const AREA = 0x7fffe0000000;
+const AREA_BYTES = 0x4000;
+const SYS_getppid = 110;
+const FILL_AT = 0x200;
+/** 1: mov $0x4000,%ecx; lea (%rdx),%rdi; rep stosb; jmp 1b. */
+const FILL_FOREVER = [0xb9, 0, 0x40, 0, 0, 0x48, 0x8d, 0x3a, 0xf3, 0xaa, 0xeb, 0xf4];
+
+/** 1: inc %rbx; jmp trampoline; syscall; jmp 1b. */
+function loadPatched() {
+  const loaded = load([0x48, 0xff, 0xc3, ...jump(SITE, TRAMPOLINE), 0x0f, 0x05, 0xeb, 0xf4]);
+  fs.pwrite(memory, trampoline(SYS_getppid, BACK, platform.callEntry), TRAMPOLINE - CODE);
+  fs.pwrite(memory, Uint8Array.from(FILL_FOREVER), FILL_AT);
+  loaded.context.regs.set(REG_RSP, DATA + 0x800);
+  return loaded;
+}
+
+function assertCall(context: ReturnType<typeof loadPatched>['context'], count: number): void {
+  const { regs } = context;
+  assert.equal(context.stop, STOP_SYSCALL);
+  assert.deepEqual(
+    [REG_RAX, REG_RIP, REG_RCX, REG_RBX, REG_RSP, REG_RDI, REG_GS_BASE].map((r) => regs.get(r)),
+    [SYS_getppid, BACK, BACK, count, DATA + 0x800, DATA, 0],
+  );
+  assert.equal(regs.get(REG_R11), regs.get(REG_EFLAGS));
+}
+
+const scenarios: Record<string, () => void> = {
+  'has all registers': () => {
+    const { space, context } = loadPatched();
+    for (let i = 1; i <= 1000; i++) {
+      assertCall(run(context), i);
+      context.regs.set(REG_RAX, i);
+    }
+    space.release();
+  },
+
+  'takes other registers than the result': () => {
+    const { space, context } = loadPatched();
+    for (let i = 1; i <= 100; i++) {
+      assertCall(run(context), i);
+      context.regs.set(REG_RAX, 7);
+      if (i % 3 === 0) context.regs.set(REG_FS_BASE, DATA + i);
+      if (i % 5 === 0) context.regs.set(REG_RIP, BACK);
+      if (i % 7 === 0) context.regs.set(REG_RBX, i);
+    }
+    assert.equal(run(context).regs.get(REG_FS_BASE), DATA + 99);
+    context.regs.set(REG_RIP, 0x800000000000);
+    assert.equal(run(context).stop, STOP_FAULT);
+    space.release();
+  },
+
+  'gives up floating-point state': () => {
+    const { space, context } = loadPatched();
+    const state = new Uint8Array(context.fpStateSize);
+    for (let i = 1; i <= 200; i++) {
+      assertCall(run(context), i);
+      if (i % 3 === 0) {
+        assert.equal(context.getFpState(state), 0);
+        if (i > 3) assert.equal(state[160], i - 3);
+        state[160] = i;
+        state[512] = (state[512] as number) | 2;
+        assert.equal(context.setFpState(state), 0);
+      }
+    }
+    space.release();
+  },
+
+  'is forked and cloned from': () => {
+    const { space, context } = loadPatched();
+    for (let i = 1; i <= 10; i++) assertCall(run(context), i);
+    const forked = space.fork(context);
+    assert(typeof forked === 'object');
+    assertCall(run(forked.context as typeof context), 11);
+    const thread = space.newContext(context);
+    assert(typeof thread === 'object');
+    assertCall(run(thread), 11);
+    assertCall(run(context), 11);
+    forked.space.release();
+    space.release();
+  },
+
+  /** Every interrupt leads to a stop, and no stop changes what the application computes. */
+  'is interrupted anywhere': () => {
+    const { space, context } = loadPatched();
+    const { regs } = context;
+    const stops = [0, 0, 0, 0, 0];
+    let calls = 0;
+    for (let i = 0; i < 20_000; i++) {
+      context.resume();
+      assert.equal(platform.poll(0) ?? context, context);
+      if (platform.running > 0) {
+        for (const end = monotonicNs() + (i % 64) * 50; monotonicNs() < end; );
+        context.interrupt();
+        assert.equal(platform.poll(monotonicNs() + 5e9), context, `interrupt ${i} was lost`);
+      }
+      stops[context.stop] = (stops[context.stop] as number) + 1;
+      const rip = regs.get(REG_RIP);
+      if (context.stop === STOP_SYSCALL) assertCall(context, ++calls);
+      else
+        assert(rip >= CODE && rip < CODE + 0x1000, `stop ${context.stop} at ${rip.toString(16)}`);
+    }
+    assert((stops[STOP_SYSCALL] as number) > 100, `${stops}`);
+    assert((stops[STOP_INTERRUPTED] as number) > 100, `${stops}`);
+    space.release();
+  },
+
+  'has its mailbox forged by another thread': () => {
+    for (let value = 0; value < 8; value++) {
+      const { space, context } = loadPatched();
+      const other = space.newContext(context);
+      assert(typeof other === 'object');
+      other.regs.set(REG_RIP, CODE + FILL_AT);
+      other.regs.set(REG_RAX, value);
+      // rdx: the first area of this platform.
+      other.regs.set(12, AREA);
+      other.resume();
+      const state = new Uint8Array(context.fpStateSize);
+      for (let i = 0; i < 50; i++) {
+        context.resume();
+        const stopped = platform.poll(monotonicNs() + 1e6);
+        if (stopped === context && i % 5 === 0) context.getFpState(state);
+        if (stopped === null) context.interrupt();
+        else if (stopped.stop === STOP_EXITED) break;
+      }
+      space.release();
+      assert.equal(platform.running, 0);
+    }
+    const { space, context } = load(SYSCALL_FOREVER);
+    assert.equal(run(context).stop, STOP_SYSCALL);
+    space.release();
+  },
+
+  'dies before it has made a frame': () => {
+    const { space, context } = loadPatched();
+    assertCall(run(context), 1);
+    kill(space.pid, SIGKILL);
+    assert(context.getFpState(new Uint8Array(context.fpStateSize)) < 0);
+    context.resume();
+    assert.equal(platform.poll(monotonicNs() + 5e9), context);
+    assert.equal(context.stop, STOP_EXITED);
+    space.release();
+  },
+
+  'enters with a gs base of its own': () => {
+    const { space, context } = loadPatched();
+    for (const gsBase of [DATA, 1, 0x7fff00000000, AREA + 64 * AREA_BYTES, AREA - 1]) {
+      context.regs.set(REG_GS_BASE, gsBase);
+      run(context);
+      if (gsBase < platform.taskSize) {
+        assert.equal(context.stop, STOP_SYSCALL);
+        assert.equal(context.regs.get(REG_GS_BASE), gsBase);
+      } else {
+        assert.equal(context.stop, STOP_FAULT);
+        context.regs.set(REG_RIP, CODE);
+        context.regs.set(REG_RSP, DATA + 0x800);
+      }
+    }
+    context.regs.set(REG_GS_BASE, 0);
+    assertCall(run(context), context.regs.get(REG_RBX));
+    space.release();
+  },
+};
+
+const scenario = scenarios[process.argv[2] ?? ''];
+if (scenario === undefined) console.log(JSON.stringify(Object.keys(scenarios)));
+else scenario();
+platform.destroy();
