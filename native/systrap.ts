@@ -13,8 +13,8 @@ export interface SystrapShared extends PtraceShared {
 }
 
 export interface SystrapCalls {
-  /** Once per process. -errno: ENOTSUP when the processor or the host's kernel is too old. */
-  systrapStart(): SystrapShared | number;
+  /** Once per process; or why the platform cannot run here, upon which nothing of it is left. */
+  systrapStart(): SystrapShared | string;
   /** The next stopped slot, or -1. */
   systrapPoll(deadlineNs: number): number;
   /**

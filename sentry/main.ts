@@ -16,7 +16,7 @@ import {
   write,
 } from '../native/fs.ts';
 import { exit, mapFile, monotonicNs, syscall } from '../native/index.ts';
-import type { BootConfig, PlatformName } from '../spec/control/boot.ts';
+import type { BootConfig, PlatformChoice } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
 import {
   FALLOC_FL_KEEP_SIZE,
@@ -107,16 +107,33 @@ function hardwareEntries(platform: Platform): [number, number][] {
   return entries;
 }
 
-function createPlatform(name: PlatformName): PtracePlatform | SystrapPlatform {
-  const platform = name === 'systrap' ? SystrapPlatform.create() : PtracePlatform.create();
-  if (typeof platform !== 'number') return platform;
-  const reason = name === 'ptrace' ? 'is ptrace allowed here?' : 'use --platform=ptrace';
-  return fail(`the ${name} platform cannot start: errno ${-platform}: ${reason}`);
+function createPlatform(
+  choice: PlatformChoice,
+  log: (message: string) => void,
+): PtracePlatform | SystrapPlatform {
+  let why = '';
+  if (choice !== 'ptrace') {
+    const systrap = SystrapPlatform.create();
+    if (typeof systrap !== 'string') {
+      log('platform: systrap');
+      return systrap;
+    }
+    why = `the systrap platform cannot start: ${systrap}`;
+    if (choice === 'systrap') return fail(why);
+  }
+  const ptrace = PtracePlatform.create();
+  if (typeof ptrace !== 'number') {
+    log(`platform: ptrace${why && `: ${why}`}`);
+    return ptrace;
+  }
+  why &&= `${why}; `;
+  return fail(`${why}the ptrace platform cannot start: errno ${-ptrace}: is ptrace allowed here?`);
 }
 
 function bootKernel(config: BootConfig): Kernel {
-  const platform = createPlatform(config.platform);
   const write = makeLog(config.debugLogFd);
+  const log = config.debug ? write : () => undefined;
+  const platform = createPlatform(config.platform, log);
   const memory = makeMemoryFile();
   const vdso = makeVdsoMemory(memory);
   if (typeof vdso === 'number') return fail(`no memory for the vDSO: errno ${-vdso}`);
@@ -134,7 +151,7 @@ function bootKernel(config: BootConfig): Kernel {
     clock,
     syscalls: syscallTable,
     random: (into) => void getRandom(into),
-    log: config.debug ? write : () => undefined,
+    log,
     warn: (message) => {
       makeLog(2)(`runsc: ${message}`);
       if (config.debug) write(message);

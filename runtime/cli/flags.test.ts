@@ -71,7 +71,7 @@ describe('global flags', () => {
   });
 
   it.each([
-    ['--platform=nope', 'unknown platform "nope": known are ptrace'],
+    ['--platform=nope', 'unknown platform "nope": known are auto'],
     ['--network=host', '"host" is not there yet: use --network=none'],
     ['--overlay2=x', 'known are none, root:memory, all:memory'],
     ['--log-format=xml', 'known are text, json'],

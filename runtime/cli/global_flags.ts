@@ -4,7 +4,7 @@ import type {
   FileAccess,
   NetworkName,
   OverlayScope,
-  PlatformName,
+  PlatformChoice,
 } from '../../spec/control/boot.ts';
 import { Failure } from './failure.ts';
 import type { FlagValues, Syntax } from './flags.ts';
@@ -33,8 +33,8 @@ export const GLOBAL_SYNTAX = {
     'strace-log-size': { kind: 'int', default: 1024, help: 'most bytes of a buffer to log' },
     platform: {
       kind: 'string',
-      default: 'ptrace',
-      help: 'how application code runs: ptrace, systrap',
+      default: 'auto',
+      help: 'how application code runs: systrap, ptrace, or auto: systrap where the host allows it, else ptrace',
     },
     network: { kind: 'string', default: 'none', help: 'network of the sandbox: none' },
     rootless: { kind: 'boolean', help: 'work without root, in a user namespace' },
@@ -71,7 +71,7 @@ export interface RuntimeConfig {
   readonly strace: boolean;
   readonly straceSyscalls: readonly string[];
   readonly straceLogSize: number;
-  readonly platform: PlatformName;
+  readonly platform: PlatformChoice;
   readonly network: NetworkName;
   readonly rootless: boolean;
   readonly systemdCgroup: boolean;
@@ -113,9 +113,9 @@ function defaultRoot(rootless: boolean, around: Surroundings): string {
   return `${around.runtimeDirectory || `/tmp/runsc-${around.uid}`}/runsc`;
 }
 
-function platformName(name: string): PlatformName {
-  if (name === 'ptrace' || name === 'systrap') return name;
-  throw new Failure(`--platform: unknown platform "${name}": known are ptrace, systrap`);
+function platformName(name: string): PlatformChoice {
+  if (name === 'auto' || name === 'systrap' || name === 'ptrace') return name;
+  throw new Failure(`--platform: unknown platform "${name}": known are auto, systrap, ptrace`);
 }
 
 function networkName(name: string): NetworkName {

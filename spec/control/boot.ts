@@ -15,6 +15,8 @@
  */
 
 export type PlatformName = 'ptrace' | 'systrap';
+/** `auto`: systrap where the host allows it, else ptrace. */
+export type PlatformChoice = PlatformName | 'auto';
 export type NetworkName = 'none';
 /** Writable layer: none, over the root only, or over the root and every gofer mount. */
 export type OverlayScope = 'none' | 'root' | 'all';
@@ -23,7 +25,7 @@ export type FileAccess = 'exclusive' | 'shared';
 
 export interface BootConfig {
   readonly sandboxId: string;
-  readonly platform: PlatformName;
+  readonly platform: PlatformChoice;
   readonly network: NetworkName;
   readonly overlay: OverlayScope;
   readonly fileAccess: FileAccess;

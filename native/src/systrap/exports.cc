@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <cstring>
+#include <string>
 
 #include "../addon.h"
 #include "../doorbell.h"
@@ -28,7 +29,11 @@ struct Arguments {
 };
 
 napi_value StartPlatform(napi_env env, napi_callback_info) {
-  if (int error = Start(); error < 0) return MakeNumber(env, error);
+  if (std::string problem = Start(); !problem.empty()) {
+    napi_value text = nullptr;
+    napi_create_string_utf8(env, problem.data(), problem.size(), &text);
+    return text;
+  }
   auto& all = systrap::systrap;
   napi_value result = nullptr;
   napi_create_object(env, &result);
@@ -36,7 +41,7 @@ napi_value StartPlatform(napi_env env, napi_callback_info) {
     napi_set_named_property(env, result, name, value);
   };
   set("shared", WrapMemory(env, all.shared, kSharedBytes));
-  set("ops", WrapMemory(env, all.staged.data(), all.staged.size() * sizeof(systrap::Op)));
+  set("ops", WrapMemory(env, all.staged.get(), kStagedOps * sizeof(systrap::Op)));
   set("maxSlots", MakeNumber(env, kMaxSlots));
   set("taskSize", MakeNumber(env, static_cast<double>(kCode)));
   set("fpStateSize", MakeNumber(env, static_cast<double>(all.frame.fp_bytes)));
@@ -76,7 +81,7 @@ napi_value Ops(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   auto count = static_cast<size_t>(arguments.Int(1));
   if (count > kStagedOps) return MakeNumber(env, -EINVAL);
-  Made made = systrap::RunOps(arguments.Int(0), systrap::systrap.staged.data(), count);
+  Made made = systrap::RunOps(arguments.Int(0), systrap::systrap.staged.get(), count);
   return MakeNumber(env, static_cast<double>(made.error));
 }
 

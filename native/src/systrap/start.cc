@@ -17,6 +17,8 @@
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <string>
 
 #include "../doorbell.h"
 #include "stub.h"
@@ -43,6 +45,9 @@ void OnChild(int) {
   (void)!write(systrap.doorbell_fd, &one, sizeof one);
 }
 
+constexpr size_t kAreas = kAreaBytes * kMaxSlots;
+constexpr size_t kHeaderBytes = 0x1000;
+
 // A sparse file and our view of it.
 void* MakeShared(const char* name, size_t length, int* fd) {
   *fd = static_cast<int>(syscall(SYS_memfd_create, name, MFD_CLOEXEC));
@@ -52,12 +57,11 @@ void* MakeShared(const char* name, size_t length, int* fd) {
 }
 
 int MakeFiles() {
-  constexpr size_t kAreas = kAreaBytes * kMaxSlots;
   static_assert(kThreads + kAreas == kThreadsEnd);
   systrap.areas = static_cast<uint8_t*>(MakeShared("runsc-threads", kAreas, &systrap.area_fd));
   systrap.controls = static_cast<uint8_t*>(
       MakeShared("runsc-control", kControlBytes * kMaxProcesses, &systrap.control_fd));
-  systrap.header = static_cast<Header*>(MakeShared("runsc-header", 0x1000, &systrap.header_fd));
+  systrap.header = static_cast<Header*>(MakeShared("runsc-header", kHeaderBytes, &systrap.header_fd));
   if (!systrap.areas || !systrap.controls || !systrap.header) return -errno;
   systrap.result_fd = static_cast<int>(syscall(SYS_memfd_create, "runsc-result", MFD_CLOEXEC));
   systrap.child_result_fd =
@@ -169,25 +173,60 @@ int ProbeFrame() {
   if (process < 0) return process;
   double limit = NowNs() + kFirstStopNs;
   std::atomic_ref<uint32_t> state(MailboxOf(0)->state);
-  while (state.load() == 0 && NowNs() < limit) sched_yield();
+  const Process& probe = systrap.processes[static_cast<size_t>(process)];
+  while (state.load() == 0 && !probe.dead && NowNs() < limit) {
+    sched_yield();
+    Reap();
+  }
   bool learned = state.load() != 0 && LearnFrame(0);
   KillProcess(process);
   return learned ? 0 : -ENOTSUP;
 }
 
+// Takes back what a start that failed has made, so that another platform can be started.
+void Undo() {
+  for (const Process& process : systrap.processes) {
+    if (process.pid <= 0 || process.dead) continue;
+    kill(process.pid, SIGKILL);
+    while (waitpid(process.pid, nullptr, __WALL) < 0 && errno == EINTR) continue;
+  }
+  munmap(systrap.areas, kAreas);
+  munmap(systrap.controls, kControlBytes * kMaxProcesses);
+  munmap(systrap.header, kHeaderBytes);
+  munmap(systrap.shared, kSharedBytes);
+  for (int fd : {systrap.code_fd, systrap.header_fd, systrap.control_fd, systrap.area_fd,
+                 systrap.result_fd, systrap.child_result_fd, systrap.done_fd, systrap.doorbell_fd,
+                 systrap.epoll_fd}) {
+    if (fd >= 0) close(fd);
+  }
+  signal(SIGCHLD, SIG_DFL);
+}
+
+std::string MakeAll() {
+  auto failed = [](const char* what, int error) {
+    return std::string(what) + ": errno " + std::to_string(-error);
+  };
+  if (int error = MakeFiles(); error < 0) return failed("no shared files", error);
+  FillHeader();
+  if (int error = MakeTemplate(); error < 0) return failed("no confined process", error);
+  if (int error = ProbeFrame(); error < 0) return failed("no thread whose calls trap", error);
+  return "";
+}
+
 }  // namespace
 
-int Start() {
-  if (systrap.shared != nullptr) return -EBUSY;
-  if ((getauxval(AT_HWCAP2) & kFsgsbase) == 0) return -ENOTSUP;
-  size_t length = kSharedBytes;
-  void* memory = mmap(nullptr, length, PROT_READ | PROT_WRITE,
+std::string Start() {
+  if (systrap.shared != nullptr) return "it was started before";
+  if ((getauxval(AT_HWCAP2) & kFsgsbase) == 0) {
+    return "no FSGSBASE instructions in the processor or the host's kernel";
+  }
+  void* memory = mmap(nullptr, kSharedBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return -errno;
+  if (memory == MAP_FAILED) return "no memory for records";
   systrap.shared = static_cast<runsc::Header*>(memory);
   systrap.records = reinterpret_cast<Record*>(systrap.shared + 1);
-  systrap.threads.resize(kMaxSlots);
-  systrap.staged.resize(kStagedOps);
+  systrap.threads.reserve(kMaxSlots);
+  systrap.staged = std::make_unique_for_overwrite<Op[]>(kStagedOps);
   systrap.sentry_pid = static_cast<pid_t>(syscall(SYS_getpid));
   if (sched_getaffinity(0, sizeof systrap.allowed, &systrap.allowed) == 0) {
     systrap.processors = CPU_COUNT(&systrap.allowed);
@@ -198,13 +237,12 @@ int Start() {
   sigset_t blocked;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGCHLD);
-  if (sigaction(SIGCHLD, &child, nullptr) < 0) return -errno;
+  sigaction(SIGCHLD, &child, nullptr);
   pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
   CountTicks();
-  if (int error = MakeFiles(); error < 0) return error;
-  FillHeader();
-  if (int error = MakeTemplate(); error < 0) return error;
-  return ProbeFrame();
+  std::string problem = MakeAll();
+  if (!problem.empty()) Undo();
+  return problem;
 }
 
 }  // namespace runsc::systrap

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -66,7 +68,7 @@ struct FrameLayout {
 struct Systrap {
   runsc::Header* shared = nullptr;  // what JavaScript sees, with the records behind it
   Record* records = nullptr;
-  std::vector<Thread> threads;
+  std::vector<Thread> threads;  // by slot, as far as they have been used; never moved
   std::vector<Process> processes;
   std::vector<int> free_processes;
   std::vector<int> running;
@@ -75,7 +77,7 @@ struct Systrap {
   uint8_t* areas = nullptr;
   uint8_t* controls = nullptr;
   Header* header = nullptr;
-  std::vector<Op> staged;  // JavaScript writes operations here
+  std::unique_ptr<Op[]> staged;  // kStagedOps, which JavaScript writes
   FrameLayout frame;
   uint64_t fp_features = 0;
   uint32_t mxcsr_mask = 0xffff;
@@ -109,7 +111,8 @@ inline Control* ControlOf(int process) {
 }
 
 // start.cc
-int Start();
+// Empty, or why the platform cannot run here; then nothing of it is left.
+std::string Start();
 
 // memory_thread.cc
 struct Made {

@@ -236,6 +236,9 @@ bool TakeSignal(int slot) {
 
 void BindThread(int slot, int process, pid_t tid) {
   Process& owner = systrap.processes[static_cast<size_t>(process)];
+  if (systrap.threads.size() <= static_cast<size_t>(slot)) {
+    systrap.threads.resize(static_cast<size_t>(slot) + 1);
+  }
   Thread& thread = ThreadOf(slot);
   thread.process = process;
   thread.tid = tid;

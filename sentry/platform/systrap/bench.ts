@@ -11,7 +11,7 @@ import { SystrapPlatform } from './systrap_platform.ts';
 
 const rounds = Number(process.argv[2] ?? 200_000);
 const platform = SystrapPlatform.create();
-if (typeof platform === 'number') throw new Error(`systrap platform: errno ${-platform}`);
+if (typeof platform === 'string') throw new Error(`systrap platform: ${platform}`);
 const made = platform.newAddressSpace();
 if (typeof made === 'number') throw new Error(`address space: errno ${-made}`);
 const { space, context } = made;

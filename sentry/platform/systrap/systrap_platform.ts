@@ -65,10 +65,10 @@ export class SystrapPlatform implements Platform {
     this.hostPoller = new SystrapHostPoller(shared.epollFd);
   }
 
-  /** Starts the platform; -errno when the host does not let us trace. Once per process. */
-  static create(): SystrapPlatform | number {
+  /** Starts the platform, or tells why it cannot run here. Once per process. */
+  static create(): SystrapPlatform | string {
     const shared = systrap.systrapStart();
-    return typeof shared === 'number' ? shared : new SystrapPlatform(shared);
+    return typeof shared === 'string' ? shared : new SystrapPlatform(shared);
   }
 
   newAddressSpace(owner = ''): Made | number {

@@ -115,7 +115,7 @@ async function badConfigurations(w: World): Promise<void> {
 }
 
 async function badCommandLines(w: World): Promise<void> {
-  await w.fails(128, /unknown platform "vax": known are ptrace/, '--platform=vax', 'list');
+  await w.fails(128, /unknown platform "vax": known are auto/, '--platform=vax', 'list');
   await w.fails(128, /"host" is not there yet: use --network=none/, '--network=host', 'list');
   await w.fails(128, /unknown command "frob": known are create/, 'frob');
   await w.fails(128, /unknown flag --frob for runsc run: known are --bundle/, 'run', '--frob', 'a');

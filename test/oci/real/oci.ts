@@ -16,6 +16,7 @@ import { KILLS } from './kills.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
 import { MOUNTS } from './mounts.ts';
+import { CHOICE, PLATFORM } from './platform.ts';
 import { PROCESS } from './process.ts';
 import { ROOTLESS } from './rootless.ts';
 import { STDIO } from './stdio.ts';
@@ -27,6 +28,7 @@ const PROGRAMS =
   'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
 /** What the platform has to do with: done on each. */
 const ON_EACH: readonly Check[] = [
+  ...PLATFORM,
   ...LIFECYCLE,
   ...PROCESS,
   ...ROOTLESS,
@@ -42,6 +44,7 @@ const ONCE: readonly Check[] = [
   ...CAREFUL,
   ...CONTROL,
   ...LIMITS,
+  ...CHOICE,
 ];
 
 /** busybox and the guest that uses things up. */
