@@ -30,8 +30,11 @@ export interface Addon {
   mapPages(length: number): ArrayBuffer | number;
   /** fork(2) of this whole Node process: 0 in the child, its pid in the parent, or -errno. */
   fork(): number;
-  /** In a forked child, after closing descriptors: libuv makes its own anew. 0 or -errno. */
-  resetLoop(): number;
+  /**
+   * In a forked child whose descriptor 1 is /dev/null and whose event loop never runs again: what wakes
+   * it up goes there.
+   */
+  quietLoop(): void;
   /** _exit(2). */
   exit(status: number): never;
   getpid(): number;
@@ -41,6 +44,10 @@ export interface Addon {
   tscInvariant(): boolean;
   /** The CPUID instruction: fills [eax, ebx, ecx, edx]. */
   cpuid(leaf: number, subleaf: number, into: Uint32Array): void;
+  /** The processor this thread runs on just now. */
+  currentCpu(): number;
+  /** Opens the list of our mappings, which starting a platform reads, while /proc is in reach. */
+  keepMaps(): void;
 }
 
 /** The native halves of the platforms. */
@@ -95,12 +102,14 @@ export let monotonicNs: Addon['monotonicNs'];
 export let mapFile: Addon['mapFile'];
 export let mapPages: Addon['mapPages'];
 export let fork: Addon['fork'];
-export let resetLoop: Addon['resetLoop'];
+export let quietLoop: Addon['quietLoop'];
 export let exit: Addon['exit'];
 export let getpid: Addon['getpid'];
 export let sampleClocks: Addon['sampleClocks'];
 export let tscInvariant: Addon['tscInvariant'];
 export let cpuid: Addon['cpuid'];
+export let currentCpu: Addon['currentCpu'];
+export let keepMaps: Addon['keepMaps'];
 
 const waiting: (() => void)[] = [];
 let loaded = false;
@@ -119,8 +128,8 @@ export function loadAddon(): void {
   addon = isSea()
     ? loadSealed()
     : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
-  ({ syscall, addressOf, clockNs, monotonicNs, mapFile, mapPages, fork, resetLoop } = addon);
-  ({ exit, getpid, sampleClocks, tscInvariant, cpuid } = addon);
+  ({ syscall, addressOf, clockNs, monotonicNs, mapFile, mapPages, fork, quietLoop } = addon);
+  ({ exit, getpid, sampleClocks, tscInvariant, cpuid, currentCpu, keepMaps } = addon);
   loaded = true;
   for (const then of waiting.splice(0)) then();
 }

@@ -6,9 +6,9 @@
 import * as nr from '../spec/linux/syscall_numbers.ts';
 import { cString, type Path, result, resultU64, setResult64 } from './bytes.ts';
 import { closeRange } from './fs.ts';
-import { addressOf, resetLoop, syscall } from './index.ts';
+import { addressOf, quietLoop, syscall } from './index.ts';
 
-export { clockNs, exit, fork, getpid, monotonicNs } from './index.ts';
+export { clockNs, currentCpu, exit, fork, getpid, monotonicNs } from './index.ts';
 
 export const setsid = (): number => syscall(nr.SYS_setsid);
 export const getppid = (): number => syscall(nr.SYS_getppid);
@@ -215,12 +215,6 @@ export function schedGetaffinity(tid: number): Uint32Array | number {
   return size < 0 ? size : result.u32.slice(0, size >> 2);
 }
 
-/** The processor this thread runs on just now: getcpu(2). */
-export function currentCpu(): number {
-  const status = syscall(nr.SYS_getcpu, result.address, null, null);
-  return status < 0 ? status : (result.u32[0] as number);
-}
-
 /** Blocks the signals of a set (bit n-1 for signal n, [low, high]) in this thread. */
 export function sigprocmask(how: number, set: readonly [number, number]): number {
   result.u32[0] = set[0];
@@ -255,16 +249,15 @@ function terminated(text: Path): Uint8Array {
 }
 
 /**
- * In a forked child: closes every descriptor above standard error that is not in `keep`, the event
- * loop's too, which then gets new ones (V8 tells it of finished background work, and Node aborts
- * when that fails). 0 or -errno.
+ * In a forked child whose descriptor 1 is /dev/null: closes every descriptor above standard error
+ * that is not in `keep`, the event loop's too, which never runs again.
  */
-export function closeAllBut(keep: readonly number[]): number {
+export function closeAllBut(keep: readonly number[]): void {
+  quietLoop();
   let next = 3;
   for (const fd of keep.filter((f) => f >= 3).sort((a, b) => a - b)) {
     if (fd > next) closeRange(next, fd - 1);
     next = fd + 1;
   }
   closeRange(next, 0xffffffff);
-  return resetLoop();
 }

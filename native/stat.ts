@@ -78,8 +78,51 @@ export function fstatat(dirFd: number, path: Path, flags: number): Stat | number
   };
 }
 
-export function fstat(fd: number): Stat | number {
+/** statx(2) of a descriptor. */
+export function statxOf(fd: number): Stat | number {
   return fstatat(fd, '', AT_EMPTY_PATH);
+}
+
+/** fstat(2): takes no path, and knows no time of birth and no mount. */
+export function fstat(fd: number): Stat | number {
+  const status = syscall(nr.SYS_fstat, fd, result.address);
+  if (status < 0) return status;
+  const { u32 } = result;
+  const word = (offset: number) => u32[offset >> 2] as number;
+  return {
+    ...devices(word(0), word(4), word(40), word(44)),
+    ino: resultU64(8),
+    inoLow: word(8),
+    inoHigh: word(12),
+    nlink: resultU64(16),
+    mode: word(24),
+    uid: word(28),
+    gid: word(32),
+    size: resultU64(48),
+    blksize: resultU64(56),
+    blocks: resultU64(64),
+    atimeSec: resultI64(72),
+    atimeNsec: word(80),
+    mtimeSec: resultI64(88),
+    mtimeNsec: word(96),
+    ctimeSec: resultI64(104),
+    ctimeNsec: word(112),
+    btimeSec: 0,
+    btimeNsec: 0,
+    mountId: 0,
+  };
+}
+
+/** The parts of st_dev and st_rdev, as makedev(3) puts them together. */
+function devices(device: number, deviceHigh: number, special: number, specialHigh: number) {
+  const major = (low: number, high: number) => ((low >>> 8) & 0xfff) | (high & ~0xfff);
+  const minor = (low: number, high: number) => (low & 0xff) | ((low >>> 12) & ~0xff) | (high << 20);
+  return {
+    devMajor: major(device, deviceHigh) >>> 0,
+    devMinor: minor(device, deviceHigh) >>> 0,
+    rdevMajor: major(special, specialHigh) >>> 0,
+    rdevMinor: minor(special, specialHigh) >>> 0,
+  };
 }
 
 export function stat(path: Path): Stat | number {

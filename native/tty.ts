@@ -1,6 +1,6 @@
 /** Host terminals: pty(7), termios(3), window sizes. Results are >= 0 or -errno. */
 
-import { O_CLOEXEC, O_NOCTTY, O_RDWR } from '../spec/linux/fcntl.ts';
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR } from '../spec/linux/fcntl.ts';
 import * as ioctl from '../spec/linux/ioctl.ts';
 import { SYS_ioctl } from '../spec/linux/syscall_numbers.ts';
 import { result } from './bytes.ts';
@@ -11,14 +11,15 @@ import { syscall } from './index.ts';
 const TIOCGPTPEER = 0x5441;
 const TIOCSPTLCK = 0x40045431;
 
-/** A new pty's master and slave descriptors, close-on-exec, or -errno. */
+/** A new pty's master and slave descriptors, close-on-exec, the slave nonblocking; or -errno. */
 export function openpty(): { readonly master: number; readonly slave: number } | number {
   const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
   const master = open('/dev/ptmx', flags);
   if (master < 0) return master;
   result.i32[0] = 0;
   const unlocked = syscall(SYS_ioctl, master, TIOCSPTLCK, result.address);
-  const slave = unlocked < 0 ? unlocked : syscall(SYS_ioctl, master, TIOCGPTPEER, flags);
+  const slave =
+    unlocked < 0 ? unlocked : syscall(SYS_ioctl, master, TIOCGPTPEER, flags | O_NONBLOCK);
   if (slave < 0) {
     close(master);
     return slave;

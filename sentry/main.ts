@@ -30,6 +30,7 @@ import { MFD_CLOEXEC } from '../spec/linux/mman.ts';
 import { SYS_clock_gettime, SYS_ftruncate } from '../spec/linux/syscall_numbers.ts';
 import { CLOCK_REALTIME } from '../spec/linux/time.ts';
 import type { Clock } from './base/clock.ts';
+import { lock, shed } from './confinement.ts';
 import { installFileTypes } from './control/file_types.ts';
 import { Sandbox } from './control/sandbox.ts';
 import { Kernel } from './kernel/kernel.ts';
@@ -90,14 +91,9 @@ function fail(message: string): never {
 }
 
 /** What the host's own auxiliary vector says of the processor. */
-function hardwareEntries(platform: Platform): [number, number][] {
-  const fd = open('/proc/self/auxv', O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return [];
-  const words = new BigUint64Array(64);
-  const n = read(fd, new Uint8Array(words.buffer));
-  close(fd);
+function hardwareEntries(words: BigUint64Array, platform: Platform): [number, number][] {
   const entries: [number, number][] = [];
-  for (let i = 0; i + 1 < n / 8; i += 2) {
+  for (let i = 0; i + 1 < words.length; i += 2) {
     const type = Number(words[i]);
     if (!HARDWARE_ENTRIES.includes(type)) continue;
     // With an entry for patched call sites the gs base of zero is not what the processor holds.
@@ -105,6 +101,16 @@ function hardwareEntries(platform: Platform): [number, number][] {
     entries.push([type, (Number(words[i + 1]) & ~hidden) >>> 0]);
   }
   return entries;
+}
+
+/** Pairs of type and value; empty without /proc. */
+function auxiliaryVector(): BigUint64Array {
+  const words = new BigUint64Array(64);
+  const fd = open('/proc/self/auxv', O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return words.subarray(0, 0);
+  const n = read(fd, new Uint8Array(words.buffer));
+  close(fd);
+  return words.subarray(0, Math.max(0, n) / 8);
 }
 
 function createPlatform(
@@ -133,6 +139,9 @@ function createPlatform(
 function bootKernel(config: BootConfig): Kernel {
   const write = makeLog(config.debugLogFd);
   const log = config.debug ? write : () => undefined;
+  // While /proc is in reach.
+  const auxiliary = auxiliaryVector();
+  for (const layer of shed(config)) log(`sentry: running without ${layer}`);
   const platform = createPlatform(config.platform, log);
   const memory = makeMemoryFile();
   const vdso = makeVdsoMemory(memory);
@@ -146,7 +155,7 @@ function bootKernel(config: BootConfig): Kernel {
       pread,
       pwrite,
     },
-    hardware: hardwareEntries(platform),
+    hardware: hardwareEntries(auxiliary, platform),
     vdso: vdso.pages,
     clock,
     syscalls: syscallTable,
@@ -174,11 +183,13 @@ function bootKernel(config: BootConfig): Kernel {
 export function sentryMain(config: BootConfig): never {
   try {
     const kernel = bootKernel(config);
-    const sandbox = new Sandbox(kernel, config);
     if (config.stderrFd >= 0) {
       dup3(config.stderrFd, 2, 0);
       if (config.stderrFd !== config.debugLogFd) close(config.stderrFd);
     }
+    const locked = lock(config, kernel.platform.name);
+    if (locked < 0) return fail(`cannot install the system call filter: errno ${-locked}`);
+    const sandbox = new Sandbox(kernel, config);
     kernel.loop();
     sandbox.release();
     kernel.platform.destroy();

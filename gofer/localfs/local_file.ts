@@ -101,7 +101,7 @@ export class LocalFile implements FileNode {
     name: string,
     numbers: InodeNumbers,
   ): LocalFile | number {
-    const s = stat.fstat(fd);
+    const s = stat.statxOf(fd);
     if (typeof s === 'number') {
       fs.close(fd);
       return s;
@@ -132,7 +132,7 @@ export class LocalFile implements FileNode {
   }
 
   getattr(): P9Attr | number {
-    const s = stat.fstat(this.fd);
+    const s = stat.statxOf(this.fd);
     return typeof s === 'number' ? s : this.numbers.attr(s);
   }
 
@@ -231,7 +231,7 @@ export class LocalFile implements FileNode {
 
   /** Gives a file just made its owner and the exact mode, whatever directory bits did to them. */
   private own(mode: number, owner: Owner): number {
-    const s = stat.fstat(this.fd);
+    const s = stat.statxOf(this.fd);
     if (typeof s === 'number') return s;
     let chmod = this.fileType !== S_IFLNK && (s.mode & 0o7777) !== mode;
     if (s.uid !== owner.uid || s.gid !== owner.gid) {

@@ -2,7 +2,7 @@
  * Open host files and directories: what a fid becomes by Tlopen or Tlcreate.
  */
 import * as fs from '../../native/fs.ts';
-import { fstat, fstatat } from '../../native/stat.ts';
+import { fstatat, statxOf } from '../../native/stat.ts';
 import { EISDIR, ENOLCK, ENOTDIR } from '../../spec/linux/errno.ts';
 import { AT_SYMLINK_NOFOLLOW, F_OFD_GETLK, F_OFD_SETLK, SEEK_SET } from '../../spec/linux/fcntl.ts';
 import { LOCK_TYPE_UNLCK } from '../../spec/p9/constants.ts';
@@ -96,7 +96,7 @@ export class OpenLocalDirectory implements OpenNode {
   constructor(fd: number, numbers: InodeNumbers) {
     this.fd = fd;
     this.numbers = numbers;
-    const s = fstat(fd);
+    const s = statxOf(fd);
     this.devMajor = typeof s === 'number' ? 0 : s.devMajor;
     this.devMinor = typeof s === 'number' ? 0 : s.devMinor;
   }

@@ -68,6 +68,8 @@ double timer_at_ns = kNever;
 
 // 1 while the thread watches the descriptors, 0 once they rang and until the bell is armed again.
 std::atomic<uint32_t> armed{0};
+// The thread has made the calls with which libc begins one: a filter may forbid them from now on.
+std::atomic<uint32_t> stands{0};
 
 // Not a real-time signal: those are refused once the user has too many queued.
 constexpr int kWakeSignal = SIGURG;
@@ -83,6 +85,8 @@ void OnWake(int, siginfo_t*, void* context) {
 void OnChild(int) {}
 
 void* Watch(void*) {
+  stands.store(1);
+  syscall(SYS_futex, &stands, FUTEX_WAKE_PRIVATE, 1);
   for (;;) {
     while (armed.load() == 0) syscall(SYS_futex, &armed, FUTEX_WAIT_PRIVATE, 0, nullptr);
     pollfd fds[] = {{epoll_fd, POLLIN, 0}, {timer_fd, POLLIN, 0}};
@@ -125,6 +129,9 @@ int StartThread() {
   int error = pthread_create(&thread, &attributes, Watch, nullptr);
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  while (error == 0 && stands.load() == 0) {
+    syscall(SYS_futex, &stands, FUTEX_WAIT_PRIVATE, 0, nullptr);
+  }
   return -error;
 }
 

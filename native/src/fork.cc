@@ -38,22 +38,22 @@ void UnmarkMappings() {
 }
 
 napi_value Fork(napi_env env, napi_callback_info) {
-  uv_loop_t* loop = nullptr;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return MakeNumber(env, -EINVAL);
   UnmarkMappings();
   malloc_trim(0);
   pid_t pid = fork();
   if (pid < 0) return MakeNumber(env, -errno);
-  if (pid == 0) uv_loop_fork(loop);
   return MakeNumber(env, pid);
 }
 
-// resetLoop(): gives libuv new descriptors in a forked child that has closed the old ones. V8 tells
-// it of finished background work, and Node aborts when that fails.
-napi_value ResetLoop(napi_env env, napi_callback_info) {
+// quietLoop(): in a forked child the event loop never runs, and its descriptors may go. V8 still tells
+// it of work to do by a write to one of them, and Node aborts when that fails: it is /dev/null from
+// now on, descriptor 1.
+napi_value QuietLoop(napi_env env, napi_callback_info) {
   uv_loop_t* loop = nullptr;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return MakeNumber(env, -EINVAL);
-  return MakeNumber(env, uv_loop_fork(loop));
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return nullptr;
+  loop->async_io_watcher.fd = STDOUT_FILENO;
+  if (loop->async_wfd >= 0) loop->async_wfd = STDOUT_FILENO;
+  return nullptr;
 }
 
 // exit(status): leaves at once, without running anybody's exit handlers.
@@ -72,7 +72,7 @@ napi_value GetPid(napi_env env, napi_callback_info) {
 
 void ExportFork(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "fork", Fork);
-  Export(env, exports, "resetLoop", ResetLoop);
+  Export(env, exports, "quietLoop", QuietLoop);
   Export(env, exports, "exit", Exit);
   Export(env, exports, "getpid", GetPid);
 }

@@ -22,7 +22,7 @@ napi_value WrapMemory(napi_env, void* address, size_t length) {
 namespace {
 
 // mapFile(fd, length): the file, mapped shared and whole, as one ArrayBuffer, or -errno. V8 reaches
-// it by ordinary loads: where the file may shrink, native/safe_copy.ts is the way.
+// it by ordinary loads: of a file that shrinks the rest must not be touched.
 napi_value MapFile(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   size_t argc = 2;

@@ -156,9 +156,15 @@ napi_value Answer(napi_env, napi_callback_info) {
   return nullptr;
 }
 
+napi_value Maps(napi_env, napi_callback_info) {
+  KeepMaps();
+  return nullptr;
+}
+
 }  // namespace
 
 void ExportPtrace(Napi::Env env, Napi::Object exports) {
+  Export(env, exports, "keepMaps", Maps);
   Export(env, exports, "ptraceStart", Start);
   Export(env, exports, "ptracePoll", Poll);
   Export(env, exports, "ptraceClone", Clone);

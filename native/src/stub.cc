@@ -23,6 +23,7 @@
 #include <cstdio>
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 // The code that is copied into the stub page (position-independent, general registers only), and a
 // lone "syscall" in our own text, through which the template is taken apart. runsc_clone(flags) is
@@ -230,9 +231,18 @@ void Reap(pid_t pid) {
 
 }  // namespace
 
+namespace {
+FILE* kept_maps = nullptr;
+}  // namespace
+
+void KeepMaps() {
+  if (kept_maps == nullptr) kept_maps = fopen("/proc/self/maps", "re");
+}
+
 // Without /proc the copy is merely larger, until it is unmapped.
 void HideMappings(const void* const* needed, size_t count) {
-  FILE* maps = fopen("/proc/self/maps", "re");
+  KeepMaps();
+  FILE* maps = std::exchange(kept_maps, nullptr);
   if (maps == nullptr) return;
   char line[512];
   while (fgets(line, sizeof line, maps) != nullptr) {

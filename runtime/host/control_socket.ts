@@ -9,7 +9,13 @@ import * as socket from '../../native/socket.ts';
 import { EAGAIN, EINTR } from '../../spec/linux/errno.ts';
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../spec/linux/fcntl.ts';
 import { POLLIN } from '../../spec/linux/poll.ts';
-import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
+import {
+  AF_UNIX,
+  MSG_NOSIGNAL,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+} from '../../spec/linux/socket.ts';
 import type { ControlChannel } from './host.ts';
 
 const BACKLOG = 64;
@@ -18,20 +24,21 @@ const BACKLOG = 64;
 function throughDirectory(
   directory: string,
   name: string,
+  flags: number,
   use: (path: string, fd: number) => number,
 ): number {
   const folder = native.open(byteString(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return folder;
-  const fd = socket.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
+  const fd = socket.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags);
   const result = fd < 0 ? fd : use(`/proc/self/fd/${folder}/${byteString(name)}`, fd);
   native.close(folder);
   if (fd >= 0 && result < 0) native.close(fd);
   return result < 0 ? result : fd;
 }
 
-/** The listening descriptor, or -errno. */
+/** The listening descriptor, nonblocking, or -errno. */
 export function listenIn(directory: string, name: string): number {
-  return throughDirectory(directory, name, (path, fd) => {
+  return throughDirectory(directory, name, SOCK_NONBLOCK, (path, fd) => {
     const bound = socket.bindUnix(fd, path);
     return bound < 0 ? bound : socket.listen(fd, BACKLOG);
   });
@@ -39,7 +46,7 @@ export function listenIn(directory: string, name: string): number {
 
 /** The connected descriptor, or -errno. */
 export function connectIn(directory: string, name: string): number {
-  return throughDirectory(directory, name, (path, fd) => socket.connectUnix(fd, path));
+  return throughDirectory(directory, name, 0, (path, fd) => socket.connectUnix(fd, path));
 }
 
 /** A channel that owns `fd`. */

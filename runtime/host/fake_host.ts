@@ -128,6 +128,10 @@ export class FakeHost implements Host {
     return this.nextFd++;
   }
 
+  reopenTerminal(): number {
+    return this.newFd();
+  }
+
   openTerminal(): readonly [number, number] {
     return [this.newFd(), this.newFd()];
   }

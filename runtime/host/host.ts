@@ -23,8 +23,10 @@ export interface ChildPlan {
   readonly controllingTerminalFd: number;
   /** cgroup.procs files that the child writes itself into. */
   readonly cgroupProcs: readonly string[];
-  /** Namespaces to make (no path) or join. Not pid: a process cannot move itself into one. */
+  /** Namespaces to make (no path) or join. Not pid: a process cannot move itself into one, hence: */
   readonly namespaces: readonly { readonly type: NamespaceType; readonly path?: string }[];
+  /** Fork it as the first process of a new pid namespace, where the host lets us. */
+  readonly pidNamespace: boolean;
   /** Without root: make a user namespace first, in which we are root, where the host allows it. */
   readonly userNamespace: boolean;
   /** oom_score_adj to set; undefined: the parent's. */
@@ -94,7 +96,9 @@ export interface Host {
   useAsStdin(fd: number): void;
   close(fd: number): void;
 
-  /** A new pseudo-terminal: [master, replica]. */
+  /** A description of our own, nonblocking, of the terminal that `fd` is. */
+  reopenTerminal(fd: number): number;
+  /** A new pseudo-terminal: [master, replica], the replica nonblocking. */
   openTerminal(): readonly [number, number] | number;
   /** Sends a pty master to the unix socket at `socketPath` (console-socket). */
   sendTerminal(socketPath: string, master: number): number;

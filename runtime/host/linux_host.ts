@@ -10,9 +10,18 @@ import * as socket from '../../native/socket.ts';
 import * as tty from '../../native/tty.ts';
 import type { BootConfig, GoferConfig, GoferMain, SentryMain } from '../../spec/control/boot.ts';
 import { EAGAIN, EINTR, ESRCH } from '../../spec/linux/errno.ts';
-import { F_DUPFD_CLOEXEC, LOCK_EX } from '../../spec/linux/fcntl.ts';
+import {
+  F_DUPFD_CLOEXEC,
+  LOCK_EX,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+} from '../../spec/linux/fcntl.ts';
 import { MFD_CLOEXEC } from '../../spec/linux/mman.ts';
 import { POLLIN } from '../../spec/linux/poll.ts';
+import { CLONE_NEWPID } from '../../spec/linux/sched.ts';
 import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
 import { WNOHANG } from '../../spec/linux/wait.ts';
 import type { Hook } from '../../spec/oci/config.ts';
@@ -123,8 +132,13 @@ export class LinuxHost implements Host {
 
   private fork(plan: ChildPlan, main: () => number): number {
     const parent = proc.getpid();
+    const own = plan.pidNamespace ? enterPidNamespace() : -1;
     const pid = proc.fork();
     if (pid === 0) runChild(plan, parent, main);
+    if (own >= 0) {
+      proc.setns(own, CLONE_NEWPID);
+      native.close(own);
+    }
     return pid;
   }
 
@@ -159,6 +173,10 @@ export class LinuxHost implements Host {
 
   close(fd: number): void {
     native.close(fd);
+  }
+
+  reopenTerminal(fd: number): number {
+    return native.open(`/proc/self/fd/${fd}`, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   }
 
   openTerminal(): readonly [number, number] | number {
@@ -238,6 +256,15 @@ export class LinuxHost implements Host {
   runHook(hook: Hook, state: State, namespaceOf: number): string {
     return runHookProcess(hook, state, namespaceOf);
   }
+}
+
+/** What we fork from now on is in a new pid namespace: the way back, or -errno. */
+function enterPidNamespace(): number {
+  const own = native.open('/proc/self/ns/pid', O_RDONLY | O_CLOEXEC);
+  if (own < 0) return own;
+  const made = proc.unshare(CLONE_NEWPID);
+  if (made < 0) native.close(own);
+  return made < 0 ? made : own;
 }
 
 function signalName(signo: number): NodeJS.Signals {

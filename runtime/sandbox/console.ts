@@ -8,11 +8,11 @@ import type { Host } from '../host/host.ts';
 
 export interface Stdio {
   readonly fds: readonly [number, number, number];
-  /** The pty's replica made here, or -1: to be closed once it is handed over. */
+  /** The replica of a pty that was made here, or -1. */
   readonly replica: number;
+  /** What was opened here, or -1: to be closed once it is handed over. */
+  readonly opened: number;
 }
-
-const OWN_STDIO: Stdio = { fds: [0, 1, 2], replica: -1 };
 
 export interface ConsoleRequest {
   readonly terminal: boolean;
@@ -21,7 +21,7 @@ export interface ConsoleRequest {
 }
 
 export function openStdio(host: Host, request: ConsoleRequest): Stdio {
-  if (request.consoleSocket === '') return OWN_STDIO;
+  if (request.consoleSocket === '') return ownStdio(host, request.terminal);
   if (!request.terminal) {
     throw new Failure(
       '--console-socket: process.terminal is false: set it to true or drop the flag',
@@ -41,9 +41,15 @@ export function openStdio(host: Host, request: ConsoleRequest): Stdio {
       `--console-socket: cannot send the terminal to ${request.consoleSocket}: errno ${-sent}`,
     );
   }
-  return { fds: [replica, replica, replica], replica };
+  return { fds: [replica, replica, replica], replica, opened: replica };
+}
+
+/** The Sentry must not wait for the terminal, and our description is not ours alone to change. */
+function ownStdio(host: Host, terminal: boolean): Stdio {
+  const opened = terminal ? host.reopenTerminal(0) : -1;
+  return { fds: [Math.max(opened, 0), 1, 2], replica: -1, opened };
 }
 
 export function closeStdio(host: Host, stdio: Stdio): void {
-  if (stdio.replica >= 0) host.close(stdio.replica);
+  if (stdio.opened >= 0) host.close(stdio.opened);
 }

@@ -46,6 +46,7 @@ export function forkWaiter(
     cgroupProcs: state.cgroupPaths.map((path) => `${path}/cgroup.procs`),
     namespaces: [],
     userNamespace: false,
+    pidNamespace: false,
     dieWithParent,
   };
   const pid = host.forkHelper(plan, () => wait(context, state, process, copies, theirs));

@@ -174,6 +174,7 @@ function basePlan(
     cgroupProcs: plan.cgroupProcs,
     namespaces: [],
     userNamespace: plan.config.rootless,
+    pidNamespace: !plan.config.rootless,
     ...(oomScoreAdj !== undefined ? { oomScoreAdj } : {}),
     dieWithParent: plan.foreground,
   };
@@ -202,6 +203,9 @@ function bootConfig(
     straceLogSize: config.straceLogSize,
     totalMemoryBytes: Math.min(plan.memoryLimitBytes || Number.POSITIVE_INFINITY, os.totalmem()),
     cpuCount: Math.max(1, os.availableParallelism()),
+    rootless: config.rootless,
+    namedNetwork: (plan.spec.linux?.namespaces ?? []).some(({ type }) => type === 'network'),
+    dieWithParent: plan.foreground,
   };
 }
 

@@ -3,7 +3,7 @@
  */
 
 import { textOf } from '../../native/bytes.ts';
-import { close, fcntl } from '../../native/fs.ts';
+import { close } from '../../native/fs.ts';
 import { accept } from '../../native/socket.ts';
 import { fstat } from '../../native/stat.ts';
 import type { BootConfig } from '../../spec/control/boot.ts';
@@ -15,7 +15,6 @@ import {
   type Request,
 } from '../../spec/control/protocol.ts';
 import { EINTR } from '../../spec/linux/errno.ts';
-import { F_SETFL, O_NONBLOCK } from '../../spec/linux/fcntl.ts';
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../spec/linux/socket.ts';
 import { validateConfig, validateProcess } from '../../spec/oci/validate.ts';
 import type { Container } from '../kernel/container.ts';
@@ -67,7 +66,6 @@ export class Sandbox {
     first.onClose.push(abandoned);
     if (first.closed) abandoned();
     first.sendMessage({ hello: 'sentry' });
-    fcntl(config.listenerFd, F_SETFL, O_NONBLOCK);
     kernel.poller.add(config.listenerFd, () => this.acceptAll());
     this.acceptAll();
   }

@@ -45,6 +45,12 @@ export interface BootConfig {
   readonly totalMemoryBytes: number;
   /** CPUs the guest sees. */
   readonly cpuCount: number;
+  /** The CLI is not root: it made a user namespace, in which we are. */
+  readonly rootless: boolean;
+  /** The CLI made or joined the network namespace that the configuration names. */
+  readonly namedNetwork: boolean;
+  /** A foreground command's sandbox ends with it. */
+  readonly dieWithParent: boolean;
   /**
    * Becomes descriptor 2 when the kernel stands; -1: 2 stays. Until then 2 goes to the CLI, which makes
    * one line of what it finds there.

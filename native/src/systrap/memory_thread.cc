@@ -106,9 +106,10 @@ int AwaitReports(uint64_t expected, const Process* who) {
     }
     if (ready <= 0) {
       Reap();
-      if (who->dead) return -ESRCH;
+      // The template's number is what its first report tells.
+      if (who->dead || (who->pid == 0 && !systrap.strays.empty())) return -ESRCH;
       // Somebody outside may have stopped it.
-      if (ready == 0) kill(who->pid, SIGCONT);
+      if (ready == 0 && who->pid > 0) kill(who->pid, SIGCONT);
       // The child a list made has ended before it could report.
       if (seen > 0 && systrap.strays.erase(static_cast<pid_t>(ResultOf(systrap.result_fd) >> 12))) {
         return -EAGAIN;

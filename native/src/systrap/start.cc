@@ -116,28 +116,13 @@ void FillTemplateList(Control* control) {
   }
   // Before the filter, which does not admit it; the last result is what is reported.
   put({SYS_seccomp, {1, 4, header(offsetof(Header, process_filter))}});
-  put({SYS_getppid, {}});
+  put({SYS_getpid, {}});
   control->count = static_cast<uint32_t>(op - control->ops);
   control->result_fd = systrap.result_fd;
   control->done_fd = systrap.done_fd;
   control->parent_pid = static_cast<uint32_t>(systrap.sentry_pid);
   control->one = 1;
   control->go = 1;
-}
-
-// The copy's own child is the template: it is our child too, and the only one left.
-pid_t FindTemplate(pid_t copy) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/task/%d/children", systrap.sentry_pid);
-  FILE* children = fopen(path, "re");
-  if (children == nullptr) return -errno;
-  int pid = 0;
-  int found = -ESRCH;
-  while (fscanf(children, "%d", &pid) == 1) {
-    if (pid != copy) found = pid;
-  }
-  fclose(children);
-  return found;
 }
 
 int MakeTemplate() {
@@ -153,10 +138,10 @@ int MakeTemplate() {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, 8);
   if (copy < 0) return -errno;
   waitpid(copy, nullptr, __WALL);
-  process.pid = FindTemplate(copy);
-  if (process.pid < 0) return process.pid;
   if (int error = AwaitReports(1, &process); error < 0) return error;
   uint64_t result = ResultOf(systrap.result_fd);
+  // The copy's own child is the template, and only it knows its number.
+  process.pid = static_cast<pid_t>(result >> 12);
   return -static_cast<int>(result & 0xfff);
 }
 

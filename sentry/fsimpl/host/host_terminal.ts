@@ -3,16 +3,16 @@
  * master, what programs write comes out at the host's. The one line discipline is the pty's; the host
  * terminal is raw.
  *
- * Host calls never wait: the descriptor is opened anew to be nonblocking (the description it came with is
- * shared with whoever gave it); where that is not allowed, poll(2) is asked before each small step.
+ * Host calls never wait: the descriptor comes nonblocking where the CLI may open the terminal; where
+ * not, poll(2) is asked before each small step.
  */
 
-import { close, open, read, write } from '../../../native/fs.ts';
+import { close, fcntl, read, write } from '../../../native/fs.ts';
 import { signalfd, sigprocmask } from '../../../native/process.ts';
 import { type PollFd, poll } from '../../../native/socket.ts';
 import { getTermios, getWindowSize, makeRaw, setTermios } from '../../../native/tty.ts';
 import { EAGAIN, EINTR } from '../../../spec/linux/errno.ts';
-import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR } from '../../../spec/linux/fcntl.ts';
+import { F_GETFL, O_CLOEXEC, O_NONBLOCK } from '../../../spec/linux/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../../../spec/linux/poll.ts';
 import { SIGHUP, SIGWINCH } from '../../../spec/linux/signal.ts';
 import { Timer } from '../../base/timer_queue.ts';
@@ -209,9 +209,7 @@ export function openHostTerminal(
   if (typeof made === 'number') return made;
   const { pty, replica } = made;
   setTermios(fd, makeRaw(modes));
-  const own = open(`/proc/self/fd/${fd}`, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  if (own >= 0) close(fd);
-  const bridge = new Bridge(kernel, pty, replica, own >= 0 ? own : fd, own >= 0);
+  const bridge = new Bridge(kernel, pty, replica, fd, (fcntl(fd, F_GETFL) & O_NONBLOCK) !== 0);
   bridge.adoptSize();
   if (controlling) bridge.followSize();
   pty.control(session, group.processGroup);

@@ -1,0 +1,158 @@
+/**
+ * The host system calls of a locked Sentry, each with its reason: the whole list. No call here takes a
+ * path, makes a socket, starts a program or a thread, maps anything executable, or changes a credential. `runsc help seccomp` prints it.
+ */
+
+import { F_GETFL } from '../linux/fcntl.ts';
+import { TCGETS, TCSETSW, TIOCGWINSZ } from '../linux/ioctl.ts';
+import * as mman from '../linux/mman.ts';
+import * as ptrace from '../linux/ptrace.ts';
+import { SIGCONT, SIGKILL, SIGURG } from '../linux/signal.ts';
+import * as nr from '../linux/syscall_numbers.ts';
+import type { ArgumentTest, SyscallRule } from './rule.ts';
+
+const READ_WRITE = mman.PROT_READ | mman.PROT_WRITE;
+const PRIVATE_ANONYMOUS =
+  mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE | mman.MAP_FIXED | mman.MAP_STACK;
+
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+const FUTEX_WAIT_BITSET = 9;
+const FUTEX_PRIVATE = 128;
+const FUTEX_CLOCK_REALTIME = 256;
+const FUTEX_OPERATIONS = [FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET].flatMap((operation) =>
+  [0, FUTEX_PRIVATE, FUTEX_CLOCK_REALTIME, FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME].map(
+    (flags) => operation | flags,
+  ),
+);
+
+const NO_ADDRESS: readonly ArgumentTest[] = [{ arg: 4, equals: 0 }];
+
+/** On every platform. */
+const COMMON: readonly SyscallRule[] = [
+  // Files that are open already: stdio, what the Gofer donates, the MemoryFile, the debug log.
+  { nr: nr.SYS_read, why: 'a terminal, eventfds, a signalfd' },
+  { nr: nr.SYS_write, why: 'a terminal, the debug log, eventfds' },
+  { nr: nr.SYS_pread64, why: 'files of the Gofer' },
+  { nr: nr.SYS_pwrite64, why: 'files of the Gofer' },
+  { nr: nr.SYS_preadv2, why: 'stdio and files of the Gofer, in pieces' },
+  { nr: nr.SYS_pwritev2, why: 'stdio and files of the Gofer, in pieces or at the end' },
+  { nr: nr.SYS_lseek, why: 'holes of the MemoryFile; results of memory threads; stdio' },
+  { nr: nr.SYS_fstat, why: 'kind and size of a descriptor; memory in use' },
+  { nr: nr.SYS_fsync, why: 'fsync of the application' },
+  { nr: nr.SYS_fdatasync, why: 'fdatasync of the application' },
+  { nr: nr.SYS_ftruncate, why: 'files of the Gofer' },
+  { nr: nr.SYS_fallocate, why: 'gives back memory (MemoryFile); files of the Gofer' },
+  {
+    nr: nr.SYS_fcntl,
+    why: 'how a descriptor was opened that the Gofer or the CLI sent',
+    when: [[{ arg: 1, is: [F_GETFL] }]],
+  },
+  {
+    nr: nr.SYS_ioctl,
+    why: 'modes and size of a host terminal',
+    when: [[{ arg: 1, is: [TCGETS, TCSETSW, TIOCGWINSZ] }]],
+  },
+  { nr: nr.SYS_close, why: 'descriptors that are done with' },
+
+  // The Gofer's connections and the control socket, all made by the CLI or accepted here.
+  { nr: nr.SYS_recvmsg, why: 'the Gofer and the CLI, with descriptors' },
+  { nr: nr.SYS_sendto, why: 'the Gofer and the CLI; no address', when: [NO_ADDRESS] },
+  { nr: nr.SYS_accept4, why: 'commands of the CLI' },
+
+  // Waiting.
+  { nr: nr.SYS_poll, why: 'one look at a descriptor' },
+  { nr: nr.SYS_ppoll, why: 'the one sleep of the Sentry' },
+  { nr: nr.SYS_epoll_ctl, why: 'descriptors that the sleep watches' },
+  { nr: nr.SYS_epoll_wait, why: 'which of them are ready' },
+  { nr: nr.SYS_futex, why: 'stub threads; V8', when: [[{ arg: 1, is: FUTEX_OPERATIONS }]] },
+  { nr: nr.SYS_signalfd4, why: 'size changes of a terminal' },
+  { nr: nr.SYS_rt_sigprocmask, why: 'children are heard of while sleeping only' },
+  { nr: nr.SYS_rt_sigreturn, why: 'the end of a signal handler' },
+  { nr: nr.SYS_restart_syscall, why: 'a sleep goes on after the host stopped the process' },
+  { nr: nr.SYS_sched_yield, why: 'V8 and libc wait for a lock' },
+
+  // Memory of V8 and malloc. Nothing becomes executable: V8's code range is so from the beginning.
+  { nr: nr.SYS_brk, why: 'malloc' },
+  {
+    nr: nr.SYS_mmap,
+    why: 'malloc and V8: anonymous memory, never executable',
+    when: [
+      [
+        { arg: 2, bits: READ_WRITE },
+        { arg: 3, bits: PRIVATE_ANONYMOUS },
+      ],
+    ],
+  },
+  { nr: nr.SYS_munmap, why: 'malloc and V8' },
+  { nr: nr.SYS_mremap, why: 'malloc grows a large block' },
+  {
+    nr: nr.SYS_mprotect,
+    why: 'V8 takes pages into use; its code range is executable before the filter is there',
+    when: [[{ arg: 2, bits: READ_WRITE }]],
+  },
+  {
+    nr: nr.SYS_madvise,
+    why: 'V8 and malloc give pages back',
+    when: [
+      [
+        {
+          arg: 2,
+          is: [mman.MADV_DONTNEED, mman.MADV_FREE, mman.MADV_DONTFORK, mman.MADV_NOHUGEPAGE],
+        },
+      ],
+    ],
+  },
+
+  // Stub processes.
+  { nr: nr.SYS_wait4, why: 'ends of stub processes' },
+  {
+    nr: nr.SYS_kill,
+    why: 'ends a stub process; lets one go on that the host has stopped',
+    when: [
+      [
+        { arg: 0, positive: true },
+        { arg: 1, is: [SIGKILL, SIGCONT] },
+      ],
+    ],
+  },
+  {
+    nr: nr.SYS_tgkill,
+    why: 'stops a running thread of the application',
+    when: [[{ arg: 2, is: [SIGURG] }]],
+  },
+  { nr: nr.SYS_sched_setaffinity, why: 'threads that alternate share a processor' },
+
+  { nr: nr.SYS_clock_gettime, why: 'processor time of a stub process' },
+  { nr: nr.SYS_getrandom, why: 'randomness of the application' },
+  { nr: nr.SYS_getpid, why: 'V8 at each garbage collection' },
+  { nr: nr.SYS_exit_group, why: 'the end' },
+];
+
+/** Requests once every tracee descends from the template; none begins to trace. */
+const PTRACE_REQUESTS = [
+  ptrace.PTRACE_GETREGS,
+  ptrace.PTRACE_POKEUSR,
+  ptrace.PTRACE_SYSEMU,
+  ptrace.PTRACE_SETREGS,
+  ptrace.PTRACE_SYSEMU_SINGLESTEP,
+  ptrace.PTRACE_CONT,
+  ptrace.PTRACE_GETREGSET,
+  ptrace.PTRACE_SETREGSET,
+  ptrace.PTRACE_GETSIGINFO,
+  ptrace.PTRACE_INTERRUPT,
+];
+
+/** On the ptrace platform besides. */
+const PTRACE: readonly SyscallRule[] = [
+  {
+    nr: nr.SYS_ptrace,
+    why: 'runs stub threads and takes their stops',
+    when: [[{ arg: 0, is: PTRACE_REQUESTS }]],
+  },
+  { nr: nr.SYS_timerfd_settime, why: 'deadlines, while the Sentry sleeps in wait4' },
+];
+
+export function sentryRules(platform: string): readonly SyscallRule[] {
+  return platform === 'ptrace' ? [...COMMON, ...PTRACE] : COMMON;
+}
