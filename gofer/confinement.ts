@@ -1,25 +1,25 @@
 /**
- * Shuts the gofer in: a file tree of its own that holds only what it serves, few capabilities, no
- * other descriptors. Layers the host refuses are named in the result, the rest still stands.
+ * Shuts the gofer in: a file tree of its own that holds only what it serves, empty namespaces, few
+ * capabilities, no other descriptors, and a system call filter that kills. Layers the host refuses are named in the result, the rest still stands.
  *
  *   /root, /mounts/1 ...   what is served, bind-mounted (read-only where it must be)
  *   /proc/self/fd          our own descriptors: how Linux reopens an O_PATH descriptor
  */
+import { enterBase, mountBase } from '../native/empty_root.ts';
 import * as fs from '../native/fs.ts';
 import { restrictTo } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
+import { compileFilter, installFilter } from '../native/seccomp.ts';
 import { fstat, procPath } from '../native/stat.ts';
 import type { GoferMount } from '../spec/control/boot.ts';
 import * as capability from '../spec/linux/capability.ts';
-import { EINVAL } from '../spec/linux/errno.ts';
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_PATH, O_WRONLY } from '../spec/linux/fcntl.ts';
 import * as mnt from '../spec/linux/mount.ts';
-import { PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS } from '../spec/linux/prctl.ts';
-import { CLONE_NEWNS } from '../spec/linux/sched.ts';
+import { PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS } from '../spec/linux/prctl.ts';
+import * as clone from '../spec/linux/sched.ts';
 import { S_IFDIR, S_IFMT } from '../spec/linux/stat.ts';
+import { GOFER_RULES } from '../spec/seccomp/gofer.ts';
 
-/** Directories of the host that one of them surely has: the new root is mounted on the first. */
-const PLACES = ['/tmp', '/run', '/mnt', '/var', '/dev', '/etc'];
 const AT_RECURSIVE = 0x8000;
 
 /** What serving files of any owner takes, and nothing else. */
@@ -29,7 +29,6 @@ const KEPT_CAPABILITIES = [
   capability.CAP_DAC_READ_SEARCH,
   capability.CAP_FOWNER,
   capability.CAP_FSETID,
-  capability.CAP_MKNOD,
 ];
 const LAST_CAPABILITY = 63;
 
@@ -46,16 +45,19 @@ function openRoot(path: string): number {
 
 /** Enters the file tree described above. The descriptors are opened inside it. */
 export function enterTree(mounts: readonly GoferMount[]): Confined {
-  let error = process.unshare(CLONE_NEWNS);
-  if (error === 0) error = process.mount(null, '/', null, mnt.MS_REC | mnt.MS_PRIVATE, null);
+  const error = process.unshare(clone.CLONE_NEWNS);
+  const missing: string[] = [];
+  const others = process.unshare(clone.CLONE_NEWIPC | clone.CLONE_NEWUTS | clone.CLONE_NEWNET);
+  if (others < 0) missing.push(`own ipc, uts and network namespaces (errno ${-others})`);
   // Opened in the new namespace: what belongs to another cannot be bind-mounted.
   const outside = mounts.map((m) => openRoot(m.source));
-  if (error === 0) error = buildTree(mounts, outside);
-  if (error < 0) {
-    return { roots: outside, missing: [`own file tree (errno ${-error})`] };
+  const built = error < 0 ? error : buildTree(mounts, outside);
+  if (built < 0) {
+    missing.push(`own file tree (errno ${-built})`);
+    return { roots: outside, missing };
   }
   for (const fd of outside) if (fd >= 0) fs.close(fd);
-  return { roots: outside.map((fd, i) => (fd < 0 ? fd : openRoot(placeOf(i)))), missing: [] };
+  return { roots: outside.map((fd, i) => (fd < 0 ? fd : openRoot(placeOf(i)))), missing };
 }
 
 function placeOf(index: number): string {
@@ -64,22 +66,14 @@ function placeOf(index: number): string {
 
 /** Makes the tree and changes into it: 0, or -errno with the process still outside. */
 function buildTree(mounts: readonly GoferMount[], sources: readonly number[]): number {
-  const flags = mnt.MS_NOSUID | mnt.MS_NODEV | mnt.MS_NOEXEC;
-  const base = PLACES.find(
-    (p) => process.mount('tmpfs', p, 'tmpfs', flags, 'mode=755,size=1m') >= 0,
-  );
-  if (base === undefined) return -EINVAL;
+  const base = mountBase();
+  if (typeof base === 'number') return base;
   // A source that contains the base (the host's / in `runsc do`) must not show it.
   let error = process.mount(null, base, null, mnt.MS_UNBINDABLE, null);
   if (error === 0) error = fillTree(base, mounts, sources);
-  if (error === 0) error = process.chdir(base);
-  if (error === 0) error = changeRoot();
-  if (error < 0) {
-    process.umount2(base, mnt.MNT_DETACH);
-    return error;
-  }
-  process.mount(null, '/', null, mnt.MS_REMOUNT | mnt.MS_RDONLY | flags, 'mode=755,size=1m');
-  return 0;
+  if (error === 0) return enterBase(base);
+  process.umount2(base, mnt.MNT_DETACH);
+  return error;
 }
 
 function fillTree(base: string, mounts: readonly GoferMount[], sources: readonly number[]): number {
@@ -120,19 +114,6 @@ function bindTree(source: number, place: string, readonly: boolean): number {
   return process.mount(null, place, null, flags, null);
 }
 
-/** The working directory becomes the root, and the old root disappears. */
-function changeRoot(): number {
-  if (process.pivotRoot('.', '.') === 0) {
-    process.umount2('.', mnt.MNT_DETACH);
-    return process.chdir('/');
-  }
-  // On an initramfs, or already in a chroot: the old tree stays, but out of reach by any name.
-  const moved = process.mount('.', '/', null, mnt.MS_MOVE, null);
-  const error = process.chroot('.');
-  if (error < 0) return moved < 0 ? moved : error;
-  return process.chdir('/');
-}
-
 /** Keeps only the capabilities of a file server; none can come back. Names what was refused. */
 export function dropPrivileges(): string[] {
   const missing: string[] = [];
@@ -162,4 +143,10 @@ export function keepToTrees(mounts: readonly GoferMount[], roots: readonly numbe
   });
   const error = restrictTo(trees);
   return error < 0 ? [`Landlock (errno ${-error})`] : [];
+}
+
+/** Once everything is open that the Gofer serves. -errno: the filter is not there. */
+export function lock(): number {
+  process.prctl(PR_SET_DUMPABLE, 0);
+  return installFilter(compileFilter(GOFER_RULES));
 }

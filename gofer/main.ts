@@ -10,7 +10,7 @@ import * as process from '../native/process.ts';
 import type { GoferConfig } from '../spec/control/boot.ts';
 import { RLIMIT_NOFILE } from '../spec/linux/resource.ts';
 import { Attachments } from './attachments.ts';
-import { dropPrivileges, enterTree, keepToTrees } from './confinement.ts';
+import { dropPrivileges, enterTree, keepToTrees, lock } from './confinement.ts';
 
 /** Descriptors that are not for fids: sockets, roots, copies on their way to the Sentry. */
 const RESERVED_FDS = 64;
@@ -29,6 +29,9 @@ function fidsPerMount(mounts: number): number {
   const all = Math.min(MAX_FIDS_OF_ALL, (limit.hard - RESERVED_FDS) / FDS_PER_FID);
   return Math.max(MIN_FIDS, Math.min(MAX_FIDS, Math.floor(all / mounts)));
 }
+
+/** As gVisor's runsc, for a failure of its own. */
+const EXIT_FAILURE = 128;
 
 function log(fd: number, text: string): void {
   if (fd >= 0)
@@ -62,6 +65,11 @@ export function goferMain(config: GoferConfig): never {
   });
   if (stderrFd >= 0) fs.dup3(stderrFd, 2, 0);
   if (stderrFd !== debugLogFd) fs.close(stderrFd);
+  const locked = lock();
+  if (locked < 0) {
+    log(2, `cannot install the system call filter: errno ${-locked}`);
+    return process.exit(EXIT_FAILURE);
+  }
   attachments.run();
   return process.exit(0);
 }

@@ -11,6 +11,7 @@
 import { enterBase, mountBase } from '../native/empty_root.ts';
 import { close, open, write } from '../native/fs.ts';
 import { keepMaps } from '../native/index.ts';
+import { restrictTo } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
 import { compileFilter, installFilter } from '../native/seccomp.ts';
 import type { BootConfig } from '../spec/control/boot.ts';
@@ -47,6 +48,7 @@ export function shed(config: BootConfig): string[] {
   check('empty file tree', enterEmptyTree());
   becomeUnprivileged(check);
   check('no_new_privs', process.prctl(PR_SET_NO_NEW_PRIVS, 1));
+  check('Landlock', restrictTo([]));
   for (const resource of [RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE]) {
     process.prlimit(0, resource, { soft: 0, hard: 0 });
   }

@@ -1,4 +1,4 @@
-/** runsc help [command | syscalls]. */
+/** runsc help [command | syscalls | seccomp]. */
 
 import { Failure } from '../cli/failure.ts';
 import { commandHelp, globalHelp } from '../cli/help.ts';
@@ -8,7 +8,7 @@ import { COMMANDS } from './table.ts';
 
 export const helpCommand = defineCommand({
   name: 'help',
-  summary: 'print help on runsc, a command, or its system calls (help syscalls)',
+  summary: 'print help on runsc, a command, or its system calls (help syscalls, help seccomp)',
   positionals: [],
   rest: 'topic',
   flags: {},
@@ -27,10 +27,14 @@ export async function helpOn(topic: string): Promise<string> {
     const { syscallsHelp } = await import('../cli/syscalls_help.ts');
     return syscallsHelp();
   }
+  if (topic === 'seccomp') {
+    const { seccompHelp } = await import('../cli/seccomp_help.ts');
+    return seccompHelp();
+  }
   const entry = Object.hasOwn(COMMANDS, topic) ? COMMANDS[topic] : undefined;
   if (entry === undefined) {
     throw new Failure(
-      `runsc help: unknown topic "${topic}": known are ${Object.keys(COMMANDS).join(', ')}, syscalls`,
+      `runsc help: unknown topic "${topic}": known are ${Object.keys(COMMANDS).join(', ')}, syscalls, seccomp`,
     );
   }
   return commandHelp(await entry.load());

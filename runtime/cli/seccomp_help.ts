@@ -1,0 +1,39 @@
+/** `runsc help seccomp`: what the locked processes may ask of the host, from the very lists they install. */
+
+import { syscallName } from '../../spec/linux/syscall_numbers.ts';
+import { GOFER_RULES } from '../../spec/seccomp/gofer.ts';
+import type { ArgumentTest, SyscallRule } from '../../spec/seccomp/rule.ts';
+import { sentryRules } from '../../spec/seccomp/sentry.ts';
+import { table } from './output.ts';
+
+const HEXADECIMAL = 16;
+
+function describeTest(test: ArgumentTest): string {
+  const name = `arg${test.arg}`;
+  const hex = (value: number) => `0x${value.toString(HEXADECIMAL)}`;
+  if ('is' in test) return `${name} in ${test.is.map(hex).join(' ')}`;
+  if ('equals' in test) return `${name} = ${hex(test.equals)}`;
+  if ('bits' in test) return `${name} within ${hex(test.bits)}`;
+  return `${name} > 0`;
+}
+
+function rows(rules: readonly SyscallRule[]): string[][] {
+  return rules.map(({ nr, why, when }) => {
+    const tests = when?.map((all) => all.map(describeTest).join(', ')).join('; or ');
+    return [syscallName(nr) ?? String(nr), why, tests ?? ''];
+  });
+}
+
+export function seccompHelp(): string {
+  const common = sentryRules('systrap');
+  const onPtrace = sentryRules('ptrace').filter((rule) => !common.includes(rule));
+  const parts: [string, readonly SyscallRule[]][] = [
+    [`The Sentry: ${common.length} system calls`, common],
+    [`The Sentry on the ptrace platform: ${onPtrace.length} more`, onPtrace],
+    [`The Gofer: ${GOFER_RULES.length} system calls`, GOFER_RULES],
+  ];
+  const shown = parts.map(
+    ([title, rules]) => `${title}\n\n${table([['NAME', 'WHY', 'ARGUMENTS'], ...rows(rules)])}`,
+  );
+  return `${shown.join('\n')}\nAnything else kills the process.\n`;
+}

@@ -1,0 +1,101 @@
+/**
+ * The host system calls of a locked Gofer, each with its reason: the whole list. What takes a path is
+ * bounded by the file tree that the Gofer is shut in (gofer/confinement.ts), not by this filter.
+ * `runsc help seccomp` prints it.
+ */
+
+import { F_DUPFD_CLOEXEC, F_OFD_GETLK, F_OFD_SETLK } from '../linux/fcntl.ts';
+import * as mman from '../linux/mman.ts';
+import { S_IFCHR } from '../linux/stat.ts';
+import * as nr from '../linux/syscall_numbers.ts';
+import type { SyscallRule } from './rule.ts';
+
+const READ_WRITE = mman.PROT_READ | mman.PROT_WRITE;
+const PRIVATE_ANONYMOUS =
+  mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE | mman.MAP_FIXED | mman.MAP_STACK;
+
+/** Kinds of file that mknod(2) may make: S_IFCHR and S_IFBLK have a bit that the others have not. */
+const NO_DEVICE = 0xffff & ~S_IFCHR;
+
+export const GOFER_RULES: readonly SyscallRule[] = [
+  // Its connections, which the CLI made.
+  { nr: nr.SYS_poll, why: 'the one sleep of the Gofer' },
+  { nr: nr.SYS_recvfrom, why: 'requests; no address', when: [[{ arg: 4, equals: 0 }]] },
+  { nr: nr.SYS_sendto, why: 'replies; no address', when: [[{ arg: 4, equals: 0 }]] },
+  { nr: nr.SYS_sendmsg, why: 'replies with an open file' },
+
+  // Files.
+  { nr: nr.SYS_openat2, why: 'one step of a walk, not through a link nor out of the directory' },
+  { nr: nr.SYS_openat, why: 'opens or makes what a descriptor stands for' },
+  { nr: nr.SYS_close, why: 'descriptors that are done with' },
+  { nr: nr.SYS_statx, why: 'attributes' },
+  { nr: nr.SYS_fstatfs, why: 'statfs of the application' },
+  { nr: nr.SYS_getdents64, why: 'directories' },
+  { nr: nr.SYS_lseek, why: 'where a directory is read on' },
+  { nr: nr.SYS_readlinkat, why: 'symbolic links' },
+  { nr: nr.SYS_pread64, why: 'reading where the descriptor is not handed over' },
+  { nr: nr.SYS_pwrite64, why: 'writing where the descriptor is not handed over' },
+  { nr: nr.SYS_fsync, why: 'fsync of the application' },
+  { nr: nr.SYS_fdatasync, why: 'fdatasync of the application' },
+  { nr: nr.SYS_ftruncate, why: 'truncate of the application' },
+  { nr: nr.SYS_fchmodat, why: 'chmod of the application' },
+  { nr: nr.SYS_fchownat, why: 'chown of the application; owners of new files' },
+  { nr: nr.SYS_utimensat, why: 'utimensat of the application' },
+  { nr: nr.SYS_mkdirat, why: 'mkdir of the application' },
+  {
+    nr: nr.SYS_mknodat,
+    why: 'fifos and sockets of the application, no devices',
+    when: [[{ arg: 2, bits: NO_DEVICE }]],
+  },
+  { nr: nr.SYS_symlinkat, why: 'symlink of the application' },
+  { nr: nr.SYS_linkat, why: 'link of the application' },
+  { nr: nr.SYS_renameat2, why: 'rename of the application' },
+  { nr: nr.SYS_unlinkat, why: 'unlink and rmdir of the application' },
+  { nr: nr.SYS_getxattr, why: 'extended attributes' },
+  { nr: nr.SYS_setxattr, why: 'extended attributes' },
+  { nr: nr.SYS_listxattr, why: 'extended attributes' },
+  { nr: nr.SYS_removexattr, why: 'extended attributes' },
+  {
+    nr: nr.SYS_fcntl,
+    why: 'a descriptor for the Sentry; locks',
+    when: [[{ arg: 1, is: [F_DUPFD_CLOEXEC, F_OFD_SETLK, F_OFD_GETLK] }]],
+  },
+  { nr: nr.SYS_write, why: 'the debug log, last words' },
+
+  // Memory of V8 and malloc, as for the Sentry.
+  { nr: nr.SYS_brk, why: 'malloc' },
+  {
+    nr: nr.SYS_mmap,
+    why: 'malloc and V8: anonymous memory, never executable',
+    when: [
+      [
+        { arg: 2, bits: READ_WRITE },
+        { arg: 3, bits: PRIVATE_ANONYMOUS },
+      ],
+    ],
+  },
+  { nr: nr.SYS_munmap, why: 'malloc and V8' },
+  { nr: nr.SYS_mremap, why: 'malloc grows a large block' },
+  {
+    nr: nr.SYS_mprotect,
+    why: 'V8 takes pages into use; its code range is executable before the filter is there',
+    when: [[{ arg: 2, bits: READ_WRITE }]],
+  },
+  {
+    nr: nr.SYS_madvise,
+    why: 'V8 and malloc give pages back',
+    when: [
+      [
+        {
+          arg: 2,
+          is: [mman.MADV_DONTNEED, mman.MADV_FREE, mman.MADV_DONTFORK, mman.MADV_NOHUGEPAGE],
+        },
+      ],
+    ],
+  },
+  { nr: nr.SYS_futex, why: 'V8' },
+  { nr: nr.SYS_getpid, why: 'V8 at each garbage collection' },
+  { nr: nr.SYS_sched_setaffinity, why: 'follows the Sentry to its processor' },
+  { nr: nr.SYS_restart_syscall, why: 'a sleep goes on after the host stopped the process' },
+  { nr: nr.SYS_exit_group, why: 'the end' },
+];
