@@ -2,7 +2,7 @@
 #
 #   make         dist/runsc (installs node_modules first when they are missing or old)
 #   make demo    builds, then runs real programs in a sandbox
-#   make test    everything: unit, guest, fuzz, conformance, terminal, oci, docker
+#   make test    everything: unit, guest, fuzz, escape, conformance, terminal, oci, docker
 #   make check   types, lint, format, house rules
 #   make bench   docs/benchmarks.md
 #   make clean   removes build/ and dist/

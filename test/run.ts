@@ -3,8 +3,8 @@
  *
  *   run.ts [--runtime=NAME,NAME] [--filter=TEXT] [SUITE...]
  *
- * Suites: check unit guest fuzz conformance terminal oci docker (default: all). Runtimes: ours on one
- * platform, `ptrace` or `systrap` (default: both), or `ours`, which leaves the platform to runsc. With
+ * Suites: check unit guest fuzz escape conformance terminal oci docker (default: all). Runtimes: ours on
+ * one platform, `ptrace` or `systrap` (default: both), or `ours`, which leaves the platform to runsc. With
  * native, runc, crun or debian the harness tests itself against another implementation. VERBOSE=1 names
  * what passes.
  */
@@ -13,6 +13,7 @@ import { runCheck } from './check.ts';
 import { runConformance } from './conformance/conformance.ts';
 import { runTerminal } from './conformance/terminal.ts';
 import { runDocker } from './docker/docker.ts';
+import { runEscape } from './escape/escape.ts';
 import { runFuzz, runGuest } from './guest/guest.ts';
 import { Tally } from './harness/tally.ts';
 import { runOci } from './oci/real/oci.ts';
@@ -26,6 +27,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   unit: runUnit,
   guest: runGuest,
   fuzz: runFuzz,
+  escape: runEscape,
   conformance: runConformance,
   terminal: runTerminal,
   oci: runOci,
