@@ -19,8 +19,27 @@ import { stripCodeCache } from './strip.mjs';
 const [bundle, addon, called, output] = process.argv.slice(2).map((path) => resolve(path));
 const scratch = `${output}.${process.pid}`;
 const configuration = `${bundle}.sea.json`;
+const source = `${bundle}.source`;
+
+/** What native/src/shared_text.cc looks for at the end of the executable. */
+const TEXT_MAGIC = 0x545845544e555221n;
+const PAGE_SIZE = 4096;
+/** Where in its page V8 puts the characters of a large string. */
+const TEXT_IN_PAGE = 32;
+
+/** Appends `text`, so that its pages are those of the string that V8 makes of it. */
+function appendText(image, text) {
+  const room = PAGE_SIZE + TEXT_IN_PAGE - (image.length % PAGE_SIZE);
+  const trailer = Buffer.alloc(24);
+  trailer.writeBigUInt64LE(BigInt(image.length + room), 0);
+  trailer.writeBigUInt64LE(BigInt(text.length), 8);
+  trailer.writeBigUInt64LE(TEXT_MAGIC, 16);
+  return Buffer.concat([image, Buffer.alloc(room), text, trailer]);
+}
 
 mkdirSync(dirname(output), { recursive: true });
+const text = `(function (require, module, exports) {${readFileSync(bundle, 'utf8')}\n})`;
+writeFileSync(source, text);
 writeFileSync(
   configuration,
   JSON.stringify({
@@ -40,9 +59,11 @@ writeFileSync(
 const builderFlags = [...FLAGS, '--no-flush-bytecode', '--no-warnings'];
 execFileSync(process.execPath, [...builderFlags, '--build-sea', configuration], {
   stdio: ['ignore', 'ignore', 'inherit'],
-  env: { ...process.env, RUNSC_BUNDLE: bundle, RUNSC_CALLED: called },
+  env: { ...process.env, RUNSC_SOURCE: source, RUNSC_CALLED: called },
 });
 const image = readFileSync(scratch);
-if (stripCodeCache(image, statSync(process.execPath).size)) writeFileSync(scratch, image);
-else console.error('seal: found no code cache to strip: runsc will start slower');
+if (!stripCodeCache(image, statSync(process.execPath).size)) {
+  console.error('seal: found no code cache to strip: runsc will start slower');
+}
+writeFileSync(scratch, appendText(image, Buffer.from(text)));
 renameSync(scratch, output);

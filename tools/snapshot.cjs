@@ -1,7 +1,7 @@
 /**
  * What runs while the executable is made: the bundle, whose modules all stay in the start-up snapshot,
  * and then the compiler, for the functions that the rehearsal has called (rehearse.mjs).
- * RUNSC_BUNDLE and RUNSC_CALLED name the files: seal.mjs sets them.
+ * RUNSC_SOURCE and RUNSC_CALLED name the files: seal.mjs sets them.
  *
  * Nothing in JavaScript compiles a function without calling it, but the debugger does, to say where
  * it could be stopped.
@@ -13,7 +13,7 @@ const { Script } = require('node:vm');
 const NAME = 'runsc.cjs';
 
 /** As in rehearsal.mjs: the offsets are those of this text. */
-const source = `(function (require, module, exports) {${readFileSync(process.env.RUNSC_BUNDLE, 'utf8')}\n})`;
+const source = readFileSync(process.env.RUNSC_SOURCE, 'latin1');
 const called = JSON.parse(readFileSync(process.env.RUNSC_CALLED, 'utf8'));
 
 function compile() {

@@ -17,6 +17,7 @@
 #include <cstdio>
 
 #include "addon.h"
+#include "shared_text.h"
 
 namespace runsc {
 namespace {
@@ -38,6 +39,7 @@ void UnmarkMappings() {
 }
 
 napi_value Fork(napi_env env, napi_callback_info) {
+  ShareText();
   UnmarkMappings();
   malloc_trim(0);
   pid_t pid = fork();
