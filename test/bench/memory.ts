@@ -48,7 +48,8 @@ function marked(marker: string): number[] {
   return [...found];
 }
 
-function privateKilobytes(pid: number): number {
+/** PSS without pages of files. */
+export function privateKilobytes(pid: number): number {
   try {
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
     const field = (name: string) =>

@@ -12,6 +12,7 @@ import { CAREFUL } from './careful.ts';
 import type { Check } from './check.ts';
 import { CONTROL } from './control_fuzz.ts';
 import { EXHAUSTION } from './exhaustion.ts';
+import { IDLE } from './idle.ts';
 import { KILLS } from './kills.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
@@ -33,6 +34,7 @@ const ON_EACH: readonly Check[] = [
   ...PROCESS,
   ...ROOTLESS,
   ...EXHAUSTION,
+  ...IDLE,
   ...STUBS,
   ...KILLS,
 ];
