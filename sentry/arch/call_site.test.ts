@@ -1,6 +1,14 @@
 /** Which instructions count as call sites, and what they are patched with. */
 import { describe, expect, it } from 'vitest';
-import { jump, LONGEST_SITE, movBefore, trampoline } from './call_site.ts';
+import {
+  jump,
+  LONGEST_SITE,
+  movBefore,
+  trampoline,
+  xorBefore,
+  xorTarget,
+  xorTrampoline,
+} from './call_site.ts';
 
 const SYSCALL = [0x0f, 0x05];
 const GETPPID = [110, 0, 0, 0];
@@ -36,6 +44,26 @@ describe('call sites', () => {
   it('jumps both ways', () => {
     expect([...jump(0x400000, 0x3ff000)]).toEqual([0xe9, 0xfb, 0xef, 0xff, 0xff]);
     expect([...jump(0x1000, 0x7ff01000)]).toEqual([0xe9, 0xfb, 0xff, 0xef, 0x7f]);
+  });
+
+  it('knows read(2)', () => {
+    expect(xorBefore(site(0x31, 0xc0), LONGEST_SITE)).toBe(true);
+    expect(xorBefore(site(0x45, 0x31, 0xc0), LONGEST_SITE)).toBe(false);
+    expect(xorBefore(site(0x31, 0xff), LONGEST_SITE)).toBe(false);
+    expect(xorBefore(site(0xb8, ...GETPPID), LONGEST_SITE)).toBe(false);
+  });
+
+  it('jumps from there over the byte that follows', () => {
+    const at = 0x7f0012345678;
+    for (const next of [0x48, 0xc3]) {
+      const bytes = jump(at, xorTarget(at, next, 7) + 31);
+      expect([...bytes]).toEqual([0xe9, 31, 0x06, 7, next]);
+    }
+    expect(xorTarget(0x401000, 0x48, 0) - 0x401005).toBe(0x48000600);
+    expect([...xorTrampoline(0x401004, 0x7fff000002c0).slice(0, 12)]).toEqual([
+      ...[0x31, 0xc0],
+      ...[0x48, 0xb9, 0x04, 0x10, 0x40, 0x00, 0, 0, 0, 0],
+    ]);
   });
 
   it('makes trampolines', () => {

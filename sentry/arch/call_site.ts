@@ -4,6 +4,11 @@
  * A site is a `mov $number,%eax` and the `syscall` behind it. The first five bytes of the mov become
  * a jump to a trampoline; the `syscall` stays. So a thread that is between the two, and code that
  * jumps to the `syscall`, make their call as before: there is no moment at which patching is unsafe.
+ *
+ * read(2) begins with `xor %eax,%eax`: with the `syscall` four bytes, one less than a jump. The fifth
+ * stays what it is and becomes the highest of the distance, so the trampoline is at one of a few
+ * places. Where the `syscall` was stands a byte that is no instruction: whoever comes there raises
+ * SIGILL, and is known by the address.
  */
 
 export const JUMP_BYTES = 5;
@@ -23,6 +28,27 @@ export function movBefore(code: Uint8Array, syscallAt: number, number: number): 
   return long && code[syscallAt - 5] === 0xc0 && !isPrefix(code[syscallAt - 8] as number) ? 7 : 0;
 }
 
+/** Whether a `xor %eax,%eax` precedes the `syscall`. */
+export function xorBefore(code: Uint8Array, syscallAt: number): boolean {
+  if (code[syscallAt] !== 0x0f || code[syscallAt + 1] !== 0x05 || syscallAt < LONGEST_SITE) {
+    return false;
+  }
+  if (isPrefix(code[syscallAt - 3] as number)) return false;
+  return code[syscallAt - 2] === 0x31 && code[syscallAt - 1] === 0xc0;
+}
+
+/** Bytes of a `xor` site that a jump replaces. */
+export const XOR_SITE_BYTES = 4;
+/** In 64-bit mode no instruction begins with it. */
+const NO_INSTRUCTION = 0x06;
+/** How many `xorTarget`s there are, this far apart. */
+export const XOR_TARGETS = 256;
+
+/** Where a jump at `at` can lead when `next` follows the site: the n-th place, or up to 255 bytes above. */
+export function xorTarget(at: number, next: number, n: number): number {
+  return at + JUMP_BYTES + ((next << 24) | (n << 16) | (NO_INSTRUCTION << 8) | 0);
+}
+
 /** A byte that, were it a prefix, would make the instruction another one. */
 function isPrefix(byte: number): boolean {
   return (byte >= 0x40 && byte <= 0x4f) || byte === 0x66;
@@ -39,12 +65,23 @@ export function jump(at: number, to: number): Uint8Array {
 /** mov $number,%eax; movabs $back,%rcx; movabs $entry,%r11; jmp *%r11. */
 export function trampoline(number: number, back: number, entry: number): Uint8Array {
   const bytes = new Uint8Array(TRAMPOLINE_BYTES).fill(0xcc);
-  const view = new DataView(bytes.buffer);
   bytes[0] = 0xb8;
-  view.setUint32(1, number, true);
-  putMove64(bytes, view, 5, [0x48, 0xb9], back);
-  putMove64(bytes, view, 15, [0x49, 0xbb], entry);
-  bytes.set([0x41, 0xff, 0xe3], 25);
+  new DataView(bytes.buffer).setUint32(1, number, true);
+  return leave(bytes, 5, back, entry);
+}
+
+/** The same for a `xor`, with what that does to the flags. */
+export function xorTrampoline(back: number, entry: number): Uint8Array {
+  const bytes = new Uint8Array(TRAMPOLINE_BYTES).fill(0xcc);
+  bytes.set([0x31, 0xc0]);
+  return leave(bytes, 2, back, entry);
+}
+
+function leave(bytes: Uint8Array, at: number, back: number, entry: number): Uint8Array {
+  const view = new DataView(bytes.buffer);
+  putMove64(bytes, view, at, [0x48, 0xb9], back);
+  putMove64(bytes, view, at + 10, [0x49, 0xbb], entry);
+  bytes.set([0x41, 0xff, 0xe3], at + 20);
   return bytes;
 }
 

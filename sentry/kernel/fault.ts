@@ -12,15 +12,27 @@ import {
   SEGV_MAPERR,
   SI_KERNEL,
   SIGBUS,
+  SIGILL,
   SIGKILL,
   SIGSEGV,
 } from '../../spec/linux/signal.ts';
 import { FAULT_ACCERR, FAULT_BUS, FAULT_HANDLED, FAULT_MAPERR } from '../mm/fault.ts';
-import { REG_RAX, REG_RDI, REG_RIP, REG_RSI, REG_RSP } from '../platform/platform.ts';
+import {
+  REG_EFLAGS,
+  REG_R11,
+  REG_RAX,
+  REG_RCX,
+  REG_RDI,
+  REG_RIP,
+  REG_RSI,
+  REG_RSP,
+} from '../platform/platform.ts';
 import { beginGroupExit } from './exit.ts';
 import { forceSignal } from './signal_send.ts';
 import type { Task } from './task.ts';
 
+/** Length of the `syscall` instruction. */
+const SYSCALL_BYTES = 2;
 const VSYSCALL_HIGH = 0xffffffff;
 const VSYSCALL_GETTIMEOFDAY = 0xff600000;
 const VSYSCALL_TIME = 0xff600400;
@@ -52,6 +64,21 @@ export function handleFault(t: Task): void {
       t.kernel.log(`out of memory: ${t.name} (${t.tid}) is killed`);
       beginGroupExit(t.group, SIGKILL);
   }
+}
+
+/**
+ * Where a patch has taken the place of a `syscall` instruction (mm/call_sites.ts) the processor finds
+ * an illegal one. Makes the registers those of a system call; false when the fault is none.
+ */
+export function enterReplacedSyscall(t: Task): boolean {
+  if (t.context.faultSignal !== SIGILL) return false;
+  const { regs } = t.context;
+  const at = regs.get(REG_RIP);
+  if (!t.mm.isReplacedSyscall(at)) return false;
+  regs.set(REG_RIP, at + SYSCALL_BYTES);
+  regs.set(REG_RCX, at + SYSCALL_BYTES);
+  regs.set(REG_R11, regs.get(REG_EFLAGS));
+  return true;
 }
 
 /** Answers a call into the vsyscall page. False when the fault is none. */

@@ -27,7 +27,7 @@ import {
 import { Vfs } from '../vfs/vfs.ts';
 import type { Container } from './container.ts';
 import { beginGroupExit, exitTask } from './exit.ts';
-import { handleFault } from './fault.ts';
+import { enterReplacedSyscall, handleFault } from './fault.ts';
 import { FutexTable } from './futex.ts';
 import { DELIVER_RESUME, type DeliveryResult, deliverSignals } from './signal_delivery.ts';
 import { fatalSignalPending } from './signal_send.ts';
@@ -190,14 +190,17 @@ export class Kernel {
     switch (context.stop) {
       case STOP_SYSCALL:
         if (context.hotCallSite) this.patchCallSite(t);
-        if (!this.syscall(t)) {
-          this.current = null;
-          return;
-        }
-        break;
+        if (this.syscall(t)) break;
+        this.current = null;
+        return;
       case STOP_FAULT:
-        handleFault(t);
-        break;
+        if (!enterReplacedSyscall(t)) {
+          handleFault(t);
+          break;
+        }
+        if (this.syscall(t)) break;
+        this.current = null;
+        return;
       case STOP_INTERRUPTED:
         t.mm.leaveTrampoline(context.regs);
         break;

@@ -33,7 +33,18 @@ import {
   SYS_rt_sigreturn,
   SYS_vfork,
 } from '../../spec/linux/syscall_numbers.ts';
-import { jump, LONGEST_SITE, movBefore, TRAMPOLINE_BYTES, trampoline } from '../arch/call_site.ts';
+import {
+  jump,
+  LONGEST_SITE,
+  movBefore,
+  TRAMPOLINE_BYTES,
+  trampoline,
+  XOR_SITE_BYTES,
+  XOR_TARGETS,
+  xorBefore,
+  xorTarget,
+  xorTrampoline,
+} from '../arch/call_site.ts';
 import { REG_RIP, type Registers } from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
 import { dropPmas, populate } from './mapping.ts';
@@ -45,11 +56,13 @@ import type { Pma } from './pma.ts';
 import { guardedStart, isShared, VM_SPECIAL, type Vma } from './vma.ts';
 
 const SYSCALL_BYTES = 2;
+/** The instruction as a little-endian number. */
+const SYSCALL = 0x050f;
 const TRAMPOLINES = PAGE_SIZE / TRAMPOLINE_BYTES;
 /** A jump reaches 2 GiB. */
 const REACH = 0x7ff00000;
 /** Left to the heap. */
-const HEAP_ROOM = 2 ** 30;
+const HEAP_ROOM = 2 ** 29;
 
 /** Calls that look at floating-point state, or do not return: nothing is gained for them. */
 const WANT_FRAMES: ReadonlySet<number> = new Set([
@@ -64,8 +77,13 @@ const WANT_FRAMES: ReadonlySet<number> = new Set([
   SYS_clone3,
 ]);
 
+/** At most this many sites get a trampoline page of their own. */
+const OWN_PAGES = 16;
+
 interface TrampolinePage {
   readonly start: number;
+  /** Where in the page the first is. */
+  readonly first: number;
   /** MemoryFile offset, or -1 when no more trampolines go in there. */
   offset: number;
   /** The site of each trampoline. */
@@ -77,6 +95,9 @@ export class CallSites {
   readonly trampolines: TrampolinePage[] = [];
   /** Patched pages. */
   readonly pages = new Set<number>();
+  /** Where a `syscall` has become something else. */
+  readonly replaced = new Set<number>();
+  ownPages = 0;
   /** Pages never to be patched (again). */
   readonly barred = new Set<number>();
 
@@ -88,6 +109,8 @@ export class CallSites {
       copy.trampolines.push({ ...page, sites: [...page.sites] });
     }
     for (const page of this.pages) copy.pages.add(page);
+    for (const at of this.replaced) copy.replaced.add(at);
+    copy.ownPages = this.ownPages;
     for (const page of this.barred) copy.barred.add(page);
     return copy;
   }
@@ -103,21 +126,28 @@ export function patchCallSite(
   const at = back - SYSCALL_BYTES;
   const page = pageFloor(at);
   if (WANT_FRAMES.has(number) || offsetInPage(at) < LONGEST_SITE) return;
-  if (pageFloor(back - 1) !== page) return;
+  // With the byte behind it, which the long jump takes in.
+  if (pageFloor(back) !== page) return;
   const vma = mm.vmas.find(at);
   const pma = mm.pmas.find(page);
   if (vma === null || pma === null || !isProgramText(vma)) return;
   const patched = mm.callSites ?? new CallSites();
   if (patched.barred.has(page) || (!pma.fromFile && !patched.pages.has(page))) return;
-  const code = new Uint8Array(LONGEST_SITE + SYSCALL_BYTES);
+  const code = new Uint8Array(LONGEST_SITE + SYSCALL_BYTES + 1);
   if (mm.copyIn(at - LONGEST_SITE, code) < 0) return;
-  const length = movBefore(code, LONGEST_SITE, number);
-  if (length === 0) return;
   mm.callSites = patched;
-  const site = at - length;
-  const target = addTrampoline(mm, patched, site, trampoline(number, back, entry));
+  const length = movBefore(code, LONGEST_SITE, number);
+  const isXor = number === 0 && xorBefore(code, LONGEST_SITE);
+  if (length === 0 && !isXor) return;
+  const site = isXor ? back - XOR_SITE_BYTES : at - length;
+  const target = isXor
+    ? addXorTrampoline(mm, patched, site, code.at(-1)!, xorTrampoline(back, entry))
+    : addTrampoline(mm, patched, site, trampoline(number, back, entry));
   if (target < 0) return;
-  if (replacePage(mm, vma, page, offsetInPage(site), jump(site, target))) patched.pages.add(page);
+  if (isXor) patched.replaced.add(at);
+  patched.pages.add(page);
+  const bytes = jump(site, target);
+  if (!replacePage(mm, vma, page, offsetInPage(site), bytes)) takeBackPage(mm, patched, page);
 }
 
 function isProgramText(vma: Vma): boolean {
@@ -136,9 +166,10 @@ function addTrampoline(
       each.offset >= 0 && each.sites.length < TRAMPOLINES && Math.abs(each.start - site) < REACH,
   );
   if (page === undefined) {
-    const made = newTrampolinePage(mm, site);
-    if (made === null) return -1;
-    page = made;
+    const start = roomNear(mm, site);
+    const offset = mapTrampolines(mm, start);
+    if (offset < 0) return -1;
+    page = { start, first: 0, offset, sites: [] };
     patched.trampolines.push(page);
   }
   const inPage = page.sites.length * TRAMPOLINE_BYTES;
@@ -147,11 +178,37 @@ function addTrampoline(
   return page.start + inPage;
 }
 
-function newTrampolinePage(mm: MemoryManager, site: number): TrampolinePage | null {
-  const start = roomNear(mm, site);
-  if (start < 0) return null;
+/** The same for a `xor` site that `next` follows. */
+function addXorTrampoline(
+  mm: MemoryManager,
+  patched: CallSites,
+  site: number,
+  next: number,
+  code: Uint8Array,
+): number {
+  if (patched.ownPages >= OWN_PAGES) return -1;
+  for (let n = 0; n < XOR_TARGETS; n++) {
+    let target = xorTarget(site, next, n);
+    const left = PAGE_SIZE - offsetInPage(target);
+    if (left < TRAMPOLINE_BYTES) target += left;
+    const start = pageFloor(target);
+    if (!fits(mm, start)) continue;
+    const offset = mapTrampolines(mm, start);
+    if (offset < 0) return -1;
+    const first = offsetInPage(target);
+    patched.trampolines.push({ start, first, offset: -1, sites: [site] });
+    patched.ownPages++;
+    mm.memory.bytes.set(code, offset + first);
+    return target;
+  }
+  return -1;
+}
+
+/** Maps a page for trampolines: its MemoryFile offset, or a negative number. */
+function mapTrampolines(mm: MemoryManager, start: number): number {
+  if (start < 0) return -1;
   const pages = mm.memory.allocate(PAGE_SIZE);
-  if (pages < 0) return null;
+  if (pages < 0) return pages;
   const mapped = mmap(mm, {
     addr: start,
     length: PAGE_SIZE,
@@ -163,7 +220,7 @@ function newTrampolinePage(mm: MemoryManager, site: number): TrampolinePage | nu
     vmFlags: VM_SPECIAL,
     pages,
   });
-  return mapped < 0 ? null : { start, offset: pages, sites: [] };
+  return mapped < 0 ? mapped : pages;
 }
 
 /** A free page within reach of a jump, below what is mapped around `site` if there is one. */
@@ -246,6 +303,7 @@ export function forgetPatches(mm: MemoryManager, start: number, end: number): vo
 
 function takeBackPage(mm: MemoryManager, patched: CallSites, page: number): void {
   patched.barred.add(page);
+  for (const at of patched.replaced) if (pageFloor(at) === page) patched.replaced.delete(at);
   const vma = mm.vmas.find(page);
   if (!patched.pages.delete(page) || vma === null) return;
   dropPmas(mm, page, page + PAGE_SIZE);
@@ -258,6 +316,13 @@ function takeBackPage(mm: MemoryManager, patched: CallSites, page: number): void
 export function leaveTrampoline(mm: MemoryManager, regs: Registers): void {
   const rip = regs.get(REG_RIP);
   const page = mm.callSites?.trampolines.find((e) => e.start <= rip && rip < e.start + PAGE_SIZE);
-  const site = page?.sites[Math.floor((rip - page.start) / TRAMPOLINE_BYTES)];
+  const site = page?.sites[Math.floor((rip - page.start - page.first) / TRAMPOLINE_BYTES)];
   if (site !== undefined) regs.set(REG_RIP, site);
+}
+
+/** Whether an illegal instruction at `at` is a `syscall` in truth. */
+export function isReplacedSyscall(mm: MemoryManager, at: number): boolean {
+  if (mm.callSites === null) return false;
+  if (mm.callSites.replaced.has(at)) return true;
+  return mm.callSites.barred.has(pageFloor(at)) && mm.readU16(at) === SYSCALL;
 }

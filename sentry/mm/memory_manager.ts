@@ -14,7 +14,13 @@
 import { type Range, RangeMap } from '../base/range_map.ts';
 import type { AddressSpace, Context, Registers } from '../platform/platform.ts';
 import { brk } from './brk.ts';
-import { type CallSites, leaveTrampoline, patchCallSite, takeBackPatches } from './call_sites.ts';
+import {
+  type CallSites,
+  isReplacedSyscall,
+  leaveTrampoline,
+  patchCallSite,
+  takeBackPatches,
+} from './call_sites.ts';
 import { catchUp, splitDeferred } from './deferred.ts';
 import { fault, prefault } from './fault.ts';
 import { forkMemory } from './fork.ts';
@@ -296,6 +302,11 @@ export class MemoryManager extends UserMemory implements Mapper {
   /** See call_sites.ts. `back` is the address behind the `syscall`, `entry` Platform.callEntry. */
   patchCallSite(back: number, number: number, entry: number): void {
     patchCallSite(this, back, number, entry);
+  }
+
+  /** Whether the instruction at `at` was a `syscall` before a patch. */
+  isReplacedSyscall(at: number): boolean {
+    return isReplacedSyscall(this, at);
   }
 
   leaveTrampoline(regs: Registers): void {

@@ -35,6 +35,12 @@ SITE(site_pause, 34);
 asm(".balign 4096\n.skip 64\nsite_long: .byte 0x48,0xc7,0xc0,110,0,0,0\nsyscall\nret\n");
 long site_long(void);
 
+/* read(2) as compilers write it, and behind it what reaches free room one gigabyte above. */
+asm(".pushsection .text\n.balign 4096\n.skip 64\n"
+    "site_xor:\n.byte 0x31,0xc0\nsite_xor_syscall:\nsyscall\n.byte 0x48,0x85,0xc0\nret\n.popsection");
+long site_xor(int, void *, long);
+extern char site_xor_syscall[];
+
 struct registers {
   uint64_t rbx, rbp, r12, r13, r14, r15, rdi, rsi, rdx, r10, r8, r9, flags, rsp;
 };
@@ -105,6 +111,20 @@ static void jumps_to_the_syscall(void) {
   out("wrong answers from the middle of a site: %d", bad);
 }
 
+static void reads(void) {
+  int zero = open("/dev/zero", O_RDONLY), bad = 0;
+  pid_t own = getpid();
+  char byte = 1;
+  for (int i = 0; i < WARM; i++) {
+    byte = 1;
+    bad += site_xor(zero, &byte, 1) != 1 || byte != 0;
+    long result = 39;
+    asm volatile("call *%[to]" : "+a"(result) : [to] "r"(site_xor_syscall) : "rcx", "r11", "memory", "cc");
+    bad += result != own;
+  }
+  out("wrong reads: %d, of nothing: %ld", bad, site_xor(-1, &byte, 1));
+}
+
 static pid_t expected_parent;
 static _Atomic int wrong, racing;
 
@@ -173,9 +193,9 @@ static void signals(void) {
       if (write(fds[1], "y", 1) != 1) _exit(1);
       _exit(0);
     }
-    long got = site_read(fds[0], &byte, 1L);
+    long got = restart ? site_xor(fds[0], &byte, 1L) : site_read(fds[0], &byte, 1L);
     out("a waiting read with%s SA_RESTART: %ld, %d caught, at the %s", restart ? "" : "out", got,
-        (int)caught, interrupted_rip == (uint64_t)site_read_syscall ? "call" : "next instruction");
+        (int)caught, interrupted_rip == (uint64_t)(restart ? site_xor_syscall : site_read_syscall) ? "call" : "next instruction");
     reap("the writer", child);
     if (!restart) bad += site_read(fds[0], &byte, 1L) != 1;
   }
@@ -332,6 +352,7 @@ int main(int argc, char **argv) {
   keeps_registers();
   keeps_floating_point();
   jumps_to_the_syscall();
+  reads();
   threads_race();
   signals();
   timer_interrupts();
