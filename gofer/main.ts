@@ -6,6 +6,7 @@
  * synchronous. Everything the connections bring is hostile.
  */
 import * as fs from '../native/fs.ts';
+import { landlockVersion } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
 import type { GoferConfig } from '../spec/control/boot.ts';
 import { RLIMIT_NOFILE } from '../spec/linux/resource.ts';
@@ -52,6 +53,7 @@ export function goferMain(config: GoferConfig): never {
   const opened = roots.filter((fd) => fd >= 0);
   process.closeAllBut([...mounts.map((m) => m.fd), ...opened, debugLogFd, stderrFd]);
   for (const layer of missing) log(debugLogFd, `running without ${layer}`);
+  if (debugLogFd >= 0) log(debugLogFd, `Landlock version ${landlockVersion()}`);
   const attachments = new Attachments();
   mounts.forEach((m, i) => {
     const rootFd = roots[i]!;

@@ -1,4 +1,4 @@
-/** runsc help [command | syscalls | seccomp]. */
+/** runsc help [command | syscalls | seccomp | security]. */
 
 import { Failure } from '../cli/failure.ts';
 import { commandHelp, globalHelp } from '../cli/help.ts';
@@ -8,12 +8,17 @@ import { COMMANDS } from './table.ts';
 
 export const helpCommand = defineCommand({
   name: 'help',
-  summary: 'print help on runsc, a command, or its system calls (help syscalls, help seccomp)',
+  summary: 'print help on runsc, a command, or the topics syscalls, seccomp and security',
   positionals: [],
   rest: 'topic',
   flags: {},
-  async run(_context, { rest: [topic = ''] }) {
-    print(await helpOn(topic));
+  async run(context, { rest: [topic = ''] }) {
+    if (topic === 'security') {
+      const { securityHelp } = await import('./security_help.ts');
+      print(await securityHelp(context));
+    } else {
+      print(await helpOn(topic));
+    }
     return 0;
   },
 });
@@ -34,7 +39,7 @@ export async function helpOn(topic: string): Promise<string> {
   const entry = Object.hasOwn(COMMANDS, topic) ? COMMANDS[topic] : undefined;
   if (entry === undefined) {
     throw new Failure(
-      `runsc help: unknown topic "${topic}": known are ${Object.keys(COMMANDS).join(', ')}, syscalls, seccomp`,
+      `runsc help: unknown topic "${topic}": known are ${Object.keys(COMMANDS).join(', ')}, syscalls, seccomp, security`,
     );
   }
   return commandHelp(await entry.load());

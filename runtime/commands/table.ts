@@ -32,7 +32,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => as((await import('./exec.ts')).execCommand),
   },
   help: {
-    summary: 'print help on runsc, a command, or its system calls (help syscalls)',
+    summary: 'print help on runsc, a command, or the topics syscalls, seccomp and security',
     load: async () => as((await import('./help.ts')).helpCommand),
   },
   kill: {

@@ -20,6 +20,7 @@ import { findHierarchies } from '../cgroup/hierarchy.ts';
 import { memoryLimitBytes } from '../cgroup/settings.ts';
 import type { Context } from '../cli/context.ts';
 import { Failure } from '../cli/failure.ts';
+import { confinedProcesses, confinementTable } from '../sandbox/confinement_report.ts';
 import { closeStdio, openStdio, type Stdio } from '../sandbox/console.ts';
 import { ControlClient } from '../sandbox/control_client.ts';
 import { type GoferMounts, resolveGoferMounts } from '../sandbox/gofer_mounts.ts';
@@ -78,6 +79,7 @@ export async function createContainer(
     state = await bootContainer(context, options, state, mounts, cgroup, hooksRan);
     state = { ...state, status: 'created' };
     context.store.save(state);
+    if (context.config.debug) logConfinement(context, state);
     if (options.pidFile !== '') writePidFile(options.pidFile, state.sentry?.pid ?? 0);
     return state;
   } catch (thrown) {
@@ -90,6 +92,11 @@ export async function createContainer(
   } finally {
     lock.release();
   }
+}
+
+function logConfinement(context: Context, { sentry, gofer }: ContainerState): void {
+  const processes = confinedProcesses(sentry?.pid ?? 0, gofer?.pid ?? 0);
+  for (const line of confinementTable(processes).trimEnd().split('\n')) context.log.debug(line);
 }
 
 /** Our user's name; his number where /etc/passwd does not know him. */

@@ -60,6 +60,13 @@ export async function inside(
       want(/running without own file tree/.test(stderr), seen);
       want(!/Landlock/.test(stderr), seen);
     });
+    await suite.check(`runsc help security in a container of runc, as ${who}`, async () => {
+      const { status, stdout, stderr } = await run(`runsc ${flags} help security`);
+      const seen = `${status} ${stdout} ${stderr}`;
+      want(status === 0 && /without own file tree \(errno 1\)/.test(stdout), seen);
+      want(/mnt namespace +the host's +the host's/.test(stdout), seen);
+      want(/controllers that can be used: none/.test(stdout), seen);
+    });
     await suite.check(`runsc run in a container of runc, as ${who}`, async () => {
       const { status, stdout, stderr } = await run(BUNDLE + STATUS.replace('PLATFORM', flags));
       const seen = `${status} ${stdout} ${stderr}`;

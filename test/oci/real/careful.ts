@@ -97,9 +97,29 @@ async function capabilities(w: World): Promise<void> {
   await waiting.ended;
 }
 
+/** The report is of processes that run: what it says of them is what /proc says. */
+async function securityReport(w: World): Promise<void> {
+  const report = await w.ok('help', 'security');
+  const row = (layer: string) =>
+    new RegExp(`^${layer} +(.*)$`, 'm').exec(report)?.[1]?.split(/ {2,}/) ?? [];
+  const [, gofer] = row('no new privileges');
+  same([row('LAYER'), gofer], [['Sentry', 'Gofer', 'stub'], 'yes']);
+  same(row('mnt namespace')[1], 'own');
+  check(row('capabilities')[1]?.includes('dac_override') === true, report);
+  check(/Landlock version \d|without Landlock/.test(report), report);
+  check(/^Cgroup controllers that can be used: .*(memory|none)/m.test(report), report);
+  w.flags = ['--debug', `--debug-log=${w.file('log')}`];
+  await w.script('true');
+  const log = fs.readFileSync(w.file('log'), 'utf8');
+  for (const line of ['LAYER', 'system call filter', 'user namespace']) {
+    check(log.includes(` ${line}  `), `not in the debug log: ${line}`);
+  }
+}
+
 export const CAREFUL: readonly Check[] = [
   { name: 'state directories of others', body: stateDirectories },
   { name: 'links that lead out of a bundle', body: bundles },
   { name: 'parts of the host', body: hostParts },
+  { name: 'help security and the debug log', body: securityReport },
   { name: 'capabilities of the command line', body: capabilities },
 ];

@@ -62,6 +62,13 @@ export class World {
     fs.mkdirSync(this.temporary);
   }
 
+  /** Another world of the same kind, for what runs beside this one. */
+  sibling(): World {
+    const other = new World(this.rootfs, this.platform);
+    other.flags = this.flags;
+    return other;
+  }
+
   file(name: string): string {
     return path.join(this.top, name);
   }
