@@ -48,6 +48,10 @@ bool MaySpin() {
 int Spin(double limit_ns) {
   uint64_t limit =
       static_cast<uint64_t>(limit_ns * 1e-6 * static_cast<double>(systrap.ticks_per_ms));
+  // A pause is as long as a short call takes: not at once.
+  for (int i = 0; i < 64; i++) {
+    if (int slot = Scan(); slot >= 0) return slot;
+  }
   for (uint64_t begin = __rdtsc(); __rdtsc() - begin < limit;) {
     for (int i = 0; i < 16; i++) {
       if (int slot = Scan(); slot >= 0) return slot;
