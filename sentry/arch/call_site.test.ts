@@ -1,13 +1,12 @@
 /** Which instructions count as call sites, and what they are patched with. */
 import { describe, expect, it } from 'vitest';
 import {
+  farTarget,
+  instructionBefore,
   jump,
   LONGEST_SITE,
-  movBefore,
+  replacesSyscall,
   trampoline,
-  xorBefore,
-  xorTarget,
-  xorTrampoline,
 } from './call_site.ts';
 
 const SYSCALL = [0x0f, 0x05];
@@ -20,7 +19,7 @@ function site(...bytes: readonly number[]): Uint8Array {
   );
 }
 
-const found = (code: Uint8Array, number = 110) => movBefore(code, LONGEST_SITE, number);
+const found = (code: Uint8Array, number = 110) => instructionBefore(code, LONGEST_SITE, number);
 
 describe('call sites', () => {
   it('knows both forms of mov', () => {
@@ -47,27 +46,38 @@ describe('call sites', () => {
   });
 
   it('knows read(2)', () => {
-    expect(xorBefore(site(0x31, 0xc0), LONGEST_SITE)).toBe(true);
-    expect(xorBefore(site(0x45, 0x31, 0xc0), LONGEST_SITE)).toBe(false);
-    expect(xorBefore(site(0x31, 0xff), LONGEST_SITE)).toBe(false);
-    expect(xorBefore(site(0xb8, ...GETPPID), LONGEST_SITE)).toBe(false);
+    expect(found(site(0x31, 0xc0), 0)).toBe(2);
+    expect(found(site(0x31, 0xc0), 1)).toBe(0);
+    expect(found(site(0x45, 0x31, 0xc0), 0)).toBe(0);
+    expect(found(site(0x31, 0xff), 0)).toBe(0);
+    expect([7, 5, 2].map(replacesSyscall)).toEqual([false, false, true]);
+  });
+
+  it('knows syscall(2)', () => {
+    expect(found(site(0x4c, 0x8b, 0x4c, 0x24, 0x08), 202)).toBe(5);
+    expect(found(site(0x48, 0x8b, 0x44, 0x24, 0x10), 202)).toBe(5);
+    // From fs; relative to rip; not a load.
+    expect(found(site(0x64, 0x4c, 0x8b, 0x4c, 0x24, 0x08), 202)).toBe(0);
+    expect(found(site(0x8b, 0x05, 0x4c, 0x24, 0x08), 202)).toBe(0);
+    expect(found(site(0x4c, 0x89, 0x4c, 0x24, 0x08), 202)).toBe(0);
   });
 
   it('jumps from there over the byte that follows', () => {
     const at = 0x7f0012345678;
     for (const next of [0x48, 0xc3]) {
-      const bytes = jump(at, xorTarget(at, next, 7) + 31);
+      const bytes = jump(at, farTarget(at, next, 7) + 31);
       expect([...bytes]).toEqual([0xe9, 31, 0x06, 7, next]);
     }
-    expect(xorTarget(0x401000, 0x48, 0) - 0x401005).toBe(0x48000600);
-    expect([...xorTrampoline(0x401004, 0x7fff000002c0).slice(0, 12)]).toEqual([
-      ...[0x31, 0xc0],
-      ...[0x48, 0xb9, 0x04, 0x10, 0x40, 0x00, 0, 0, 0, 0],
-    ]);
+    expect(farTarget(0x401000, 0x48, 0) - 0x401005).toBe(0x48000600);
+    expect([
+      ...trampoline(Uint8Array.of(0x31, 0xc0), 0x401004, 0x7fff000002c0).slice(0, 12),
+    ]).toEqual([...[0x31, 0xc0], ...[0x48, 0xb9, 0x04, 0x10, 0x40, 0x00, 0, 0, 0, 0]]);
   });
 
   it('makes trampolines', () => {
-    expect([...trampoline(110, 0x7f0012345678, 0x7fff000002c0).slice(0, 28)]).toEqual([
+    expect([
+      ...trampoline(Uint8Array.of(0xb8, 110, 0, 0, 0), 0x7f0012345678, 0x7fff000002c0).slice(0, 28),
+    ]).toEqual([
       ...[0xb8, 110, 0, 0, 0],
       ...[0x48, 0xb9, 0x78, 0x56, 0x34, 0x12, 0x00, 0x7f, 0, 0],
       ...[0x49, 0xbb, 0xc0, 0x02, 0x00, 0x00, 0xff, 0x7f, 0, 0],

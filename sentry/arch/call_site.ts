@@ -1,9 +1,11 @@
 /**
  * What a call site looks like and what it is patched with: x86-64 instructions (Intel SDM vol. 2).
  *
- * A site is a `mov $number,%eax` and the `syscall` behind it. The first five bytes of the mov become
- * a jump to a trampoline; the `syscall` stays. So a thread that is between the two, and code that
- * jumps to the `syscall`, make their call as before: there is no moment at which patching is unsafe.
+ * A site is a `syscall` and the instruction before it, if that can be executed elsewhere as well: a mov
+ * of the number to eax, or a load from the stack, as syscall(2) of the C library ends. Its first five
+ * bytes become a jump to a trampoline; the `syscall` stays. So a thread that is between the two, and
+ * code that jumps to the `syscall`, make their call as before: there is no moment at which patching is
+ * unsafe.
  *
  * read(2) begins with `xor %eax,%eax`: with the `syscall` four bytes, one less than a jump. The fifth
  * stays what it is and becomes the highest of the distance, so the trampoline is at one of a few
@@ -15,43 +17,50 @@ export const JUMP_BYTES = 5;
 export const TRAMPOLINE_BYTES = 32;
 /** How far before a `syscall` a site may begin, and the byte before it, which may be a prefix. */
 export const LONGEST_SITE = 8;
+const SYSCALL_BYTES = 2;
 
-/** How many bytes before the `syscall` the mov begins, or 0 when it is not such a site. */
-export function movBefore(code: Uint8Array, syscallAt: number, number: number): number {
-  if (code[syscallAt] !== 0x0f || code[syscallAt + 1] !== 0x05 || syscallAt < LONGEST_SITE)
-    return 0;
-  let immediate = 0;
-  for (let i = 1; i <= 4; i++) immediate = immediate * 256 + (code[syscallAt - i] as number);
-  if (immediate !== number) return 0;
-  if (code[syscallAt - 5] === 0xb8) return isPrefix(code[syscallAt - 6] as number) ? 0 : 5;
-  const long = code[syscallAt - 7] === 0x48 && code[syscallAt - 6] === 0xc7;
-  return long && code[syscallAt - 5] === 0xc0 && !isPrefix(code[syscallAt - 8] as number) ? 7 : 0;
+/**
+ * The bytes of the instruction before the `syscall` at `at`, or 0 when that is no call site.
+ * `number` is what rax has held there.
+ */
+export function instructionBefore(code: Uint8Array, at: number, number: number): number {
+  if (code[at] !== 0x0f || code[at + 1] !== 0x05 || at < LONGEST_SITE) return 0;
+  const byte = (before: number) => code[at - before] as number;
+  const immediate = byte(4) + byte(3) * 2 ** 8 + byte(2) * 2 ** 16 + byte(1) * 2 ** 24;
+  let length = 0;
+  if (byte(5) === 0xb8 && immediate === number) length = 5;
+  else if (isStackLoad(byte(5), byte(4), byte(3), byte(2))) length = 5;
+  else if (byte(7) === 0x48 && byte(6) === 0xc7 && byte(5) === 0xc0 && immediate === number)
+    length = 7;
+  else if (byte(2) === 0x31 && byte(1) === 0xc0 && number === 0) length = 2;
+  return length > 0 && isPrefix(byte(length + 1)) ? 0 : length;
 }
 
-/** Whether a `xor %eax,%eax` precedes the `syscall`. */
-export function xorBefore(code: Uint8Array, syscallAt: number): boolean {
-  if (code[syscallAt] !== 0x0f || code[syscallAt + 1] !== 0x05 || syscallAt < LONGEST_SITE) {
-    return false;
-  }
-  if (isPrefix(code[syscallAt - 3] as number)) return false;
-  return code[syscallAt - 2] === 0x31 && code[syscallAt - 1] === 0xc0;
-}
-
-/** Bytes of a `xor` site that a jump replaces. */
-export const XOR_SITE_BYTES = 4;
-/** In 64-bit mode no instruction begins with it. */
-const NO_INSTRUCTION = 0x06;
-/** How many `xorTarget`s there are, this far apart. */
-export const XOR_TARGETS = 256;
-
-/** Where a jump at `at` can lead when `next` follows the site: the n-th place, or up to 255 bytes above. */
-export function xorTarget(at: number, next: number, n: number): number {
-  return at + JUMP_BYTES + ((next << 24) | (n << 16) | (NO_INSTRUCTION << 8) | 0);
+/** mov disp8(%rsp),%REG64. */
+function isStackLoad(rex: number, opcode: number, modRm: number, sib: number): boolean {
+  return (
+    (rex === 0x48 || rex === 0x4c) && opcode === 0x8b && (modRm & 0xc7) === 0x44 && sib === 0x24
+  );
 }
 
 /** A byte that, were it a prefix, would make the instruction another one. */
 function isPrefix(byte: number): boolean {
-  return (byte >= 0x40 && byte <= 0x4f) || byte === 0x66;
+  return (byte >= 0x40 && byte <= 0x4f) || (byte >= 0x64 && byte <= 0x67) || byte === 0xf0;
+}
+
+/** Whether the jump must take the place of the `syscall`, too. */
+export function replacesSyscall(length: number): boolean {
+  return length + SYSCALL_BYTES < JUMP_BYTES;
+}
+
+/** In 64-bit mode no instruction begins with it. */
+const NO_INSTRUCTION = 0x06;
+/** How many `farTarget`s there are, this far apart. */
+export const FAR_TARGETS = 256;
+
+/** Where a jump at `at` can lead when `next` follows the site: the n-th place, or up to 255 bytes above. */
+export function farTarget(at: number, next: number, n: number): number {
+  return at + JUMP_BYTES + ((next << 24) | (n << 16) | (NO_INSTRUCTION << 8) | 0);
 }
 
 /** `jmp` from `at` to `to`. */
@@ -62,23 +71,12 @@ export function jump(at: number, to: number): Uint8Array {
   return bytes;
 }
 
-/** mov $number,%eax; movabs $back,%rcx; movabs $entry,%r11; jmp *%r11. */
-export function trampoline(number: number, back: number, entry: number): Uint8Array {
+/** The site's own instruction; movabs $back,%rcx; movabs $entry,%r11; jmp *%r11. */
+export function trampoline(instruction: Uint8Array, back: number, entry: number): Uint8Array {
   const bytes = new Uint8Array(TRAMPOLINE_BYTES).fill(0xcc);
-  bytes[0] = 0xb8;
-  new DataView(bytes.buffer).setUint32(1, number, true);
-  return leave(bytes, 5, back, entry);
-}
-
-/** The same for a `xor`, with what that does to the flags. */
-export function xorTrampoline(back: number, entry: number): Uint8Array {
-  const bytes = new Uint8Array(TRAMPOLINE_BYTES).fill(0xcc);
-  bytes.set([0x31, 0xc0]);
-  return leave(bytes, 2, back, entry);
-}
-
-function leave(bytes: Uint8Array, at: number, back: number, entry: number): Uint8Array {
   const view = new DataView(bytes.buffer);
+  bytes.set(instruction);
+  const at = instruction.length;
   putMove64(bytes, view, at, [0x48, 0xb9], back);
   putMove64(bytes, view, at + 10, [0x49, 0xbb], entry);
   bytes.set([0x41, 0xff, 0xe3], at + 20);

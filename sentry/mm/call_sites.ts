@@ -34,16 +34,14 @@ import {
   SYS_vfork,
 } from '../../spec/linux/syscall_numbers.ts';
 import {
+  FAR_TARGETS,
+  farTarget,
+  instructionBefore,
   jump,
   LONGEST_SITE,
-  movBefore,
+  replacesSyscall,
   TRAMPOLINE_BYTES,
   trampoline,
-  XOR_SITE_BYTES,
-  XOR_TARGETS,
-  xorBefore,
-  xorTarget,
-  xorTrampoline,
 } from '../arch/call_site.ts';
 import { REG_RIP, type Registers } from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
@@ -136,15 +134,16 @@ export function patchCallSite(
   const code = new Uint8Array(LONGEST_SITE + SYSCALL_BYTES + 1);
   if (mm.copyIn(at - LONGEST_SITE, code) < 0) return;
   mm.callSites = patched;
-  const length = movBefore(code, LONGEST_SITE, number);
-  const isXor = number === 0 && xorBefore(code, LONGEST_SITE);
-  if (length === 0 && !isXor) return;
-  const site = isXor ? back - XOR_SITE_BYTES : at - length;
-  const target = isXor
-    ? addXorTrampoline(mm, patched, site, code.at(-1)!, xorTrampoline(back, entry))
-    : addTrampoline(mm, patched, site, trampoline(number, back, entry));
+  const length = instructionBefore(code, LONGEST_SITE, number);
+  if (length === 0) return;
+  const site = at - length;
+  const moved = trampoline(code.subarray(LONGEST_SITE - length, LONGEST_SITE), back, entry);
+  const far = replacesSyscall(length);
+  const target = far
+    ? addFarTrampoline(mm, patched, site, code.at(-1)!, moved)
+    : addTrampoline(mm, patched, site, moved);
   if (target < 0) return;
-  if (isXor) patched.replaced.add(at);
+  if (far) patched.replaced.add(at);
   patched.pages.add(page);
   const bytes = jump(site, target);
   if (!replacePage(mm, vma, page, offsetInPage(site), bytes)) takeBackPage(mm, patched, page);
@@ -178,8 +177,8 @@ function addTrampoline(
   return page.start + inPage;
 }
 
-/** The same for a `xor` site that `next` follows. */
-function addXorTrampoline(
+/** The same for a site whose jump ends with `next`, the byte behind it. */
+function addFarTrampoline(
   mm: MemoryManager,
   patched: CallSites,
   site: number,
@@ -187,8 +186,8 @@ function addXorTrampoline(
   code: Uint8Array,
 ): number {
   if (patched.ownPages >= OWN_PAGES) return -1;
-  for (let n = 0; n < XOR_TARGETS; n++) {
-    let target = xorTarget(site, next, n);
+  for (let n = 0; n < FAR_TARGETS; n++) {
+    let target = farTarget(site, next, n);
     const left = PAGE_SIZE - offsetInPage(target);
     if (left < TRAMPOLINE_BYTES) target += left;
     const start = pageFloor(target);

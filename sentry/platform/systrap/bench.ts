@@ -22,7 +22,7 @@ fs.ftruncate(fd, 4096);
 fs.pwrite(fd, Uint8Array.of(0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7), 0);
 // 1: jmp 2f; syscall; jmp 1b
 fs.pwrite(fd, Uint8Array.of(0xe9, 0xfb, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7), 0x100);
-fs.pwrite(fd, trampoline(110, 0x10107, platform.callEntry), 0x200);
+fs.pwrite(fd, trampoline(Uint8Array.of(0xb8, 110, 0, 0, 0), 0x10107, platform.callEntry), 0x200);
 space.map(0x10000, 4096, fd, 0, 5, true);
 
 for (let pass = 0; pass < 6; pass++) {

@@ -40,7 +40,8 @@ const FILL_FOREVER = [0xb9, 0, 0x40, 0, 0, 0x48, 0x8d, 0x3a, 0xf3, 0xaa, 0xeb, 0
 /** 1: inc %rbx; jmp trampoline; syscall; jmp 1b. */
 function loadPatched() {
   const loaded = load([0x48, 0xff, 0xc3, ...jump(SITE, TRAMPOLINE), 0x0f, 0x05, 0xeb, 0xf4]);
-  fs.pwrite(memory, trampoline(SYS_getppid, BACK, platform.callEntry), TRAMPOLINE - CODE);
+  const move = Uint8Array.of(0xb8, SYS_getppid, 0, 0, 0);
+  fs.pwrite(memory, trampoline(move, BACK, platform.callEntry), TRAMPOLINE - CODE);
   fs.pwrite(memory, Uint8Array.from(FILL_FOREVER), FILL_AT);
   loaded.context.regs.set(REG_RSP, DATA + 0x800);
   return loaded;

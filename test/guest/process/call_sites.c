@@ -41,6 +41,11 @@ asm(".pushsection .text\n.balign 4096\n.skip 64\n"
 long site_xor(int, void *, long);
 extern char site_xor_syscall[];
 
+/* As syscall(2) ends: a load from the stack. */
+asm(".pushsection .text\n.balign 4096\n.skip 64\n"
+    "site_any:\nmov %edi, %eax\nmov %rsi, %rdi\nmov 8(%rsp), %r9\nsyscall\nret\n.popsection");
+long site_any(long, long);
+
 struct registers {
   uint64_t rbx, rbp, r12, r13, r14, r15, rdi, rsi, rdx, r10, r8, r9, flags, rsp;
 };
@@ -121,6 +126,10 @@ static void reads(void) {
     long result = 39;
     asm volatile("call *%[to]" : "+a"(result) : [to] "r"(site_xor_syscall) : "rcx", "r11", "memory", "cc");
     bad += result != own;
+  }
+  for (int i = 0; i < WARM; i++) {
+    bad += site_any(i % 2 ? SYS_getpid : SYS_getpgid, i % 2 ? 0 : own) != (i % 2 ? own : getpgid(own));
+    bad += syscall(SYS_getpid) != own;
   }
   out("wrong reads: %d, of nothing: %ld", bad, site_xor(-1, &byte, 1));
 }
