@@ -181,7 +181,8 @@ describe('hooks', () => {
   it('get the state, see the network namespace and can fail the container', () => {
     const script = `cat > ${top}/$0; readlink /proc/self/ns/net > ${top}/$0.ns`;
     const hook = (name: string) => [{ path: '/bin/sh', args: ['sh', '-c', script, name] }];
-    const linux = { namespaces: [{ type: 'network' as const }] };
+    const types = ['pid', 'ipc', 'mount', 'network'] as const;
+    const linux = { namespaces: types.map((type) => ({ type })) };
     const hooks = { createRuntime: hook('runtime'), createContainer: hook('container') };
     bundle(['sleep'], { hooks, linux });
     ok('create', '--pid-file', `${top}/pid`, 'a');
@@ -240,7 +241,7 @@ describe.runIf(process.getuid?.() === 0)('as root', () => {
   it('a full disk below --root is one line, and nothing is left', () => {
     bundle(['sleep']);
     fs.mkdirSync(`${top}/root`);
-    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', `${top}/root`]);
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k,mode=700', 'tmpfs', `${top}/root`]);
     try {
       fs.writeFileSync(`${top}/root/.fill`, Buffer.alloc(4096));
       const { status, stderr } = runsc('run', 'a');
