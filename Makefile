@@ -3,6 +3,7 @@
 #   make         dist/runsc (installs node_modules first when they are missing or old)
 #   make demo    builds, then runs real programs in a sandbox
 #   make test    everything: unit, guest, fuzz, escape, conformance, terminal, oci, docker
+#   make fuzz    every fuzzer for ten minutes (FUZZ_SECONDS), what it finds kept in the corpus
 #   make check   types, lint, format, house rules
 #   make bench   docs/benchmarks.md
 #   make clean   removes build/ and dist/
@@ -16,7 +17,9 @@ ADDON_SOURCES := $(wildcard native/src/*.* native/src/*/* native/include/* nativ
 GENERATED := spec/oci/generated/validators.js sentry/loader/vdso/generated/image.js
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test check bench clean FORCE
+FUZZ_SECONDS := 600
+
+.PHONY: all demo test fuzz check bench clean FORCE
 
 all: dist/runsc
 
@@ -60,6 +63,9 @@ demo: dist/runsc
 test: dist/runsc
 	test/packages.sh
 	$(NODE) test/run.ts
+
+fuzz: dist/runsc
+	RUNSC_FUZZ_SECONDS=$(FUZZ_SECONDS) RUNSC_FUZZ_KEEP=1 $(NODE) test/run.ts fuzz
 
 check: $(MODULES) $(GENERATED)
 	$(NODE) node_modules/typescript/bin/tsc -p tsconfig.json

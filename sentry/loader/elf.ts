@@ -73,6 +73,7 @@ export function isElf(head: Uint8Array): boolean {
 
 /** Reads exactly `length` bytes, or gives null. */
 function readAt(file: ProgramFile, offset: number, length: number): Uint8Array | null {
+  if (offset > Number.MAX_SAFE_INTEGER - length) return null;
   const bytes = new Uint8Array(length);
   const buffer = IoBuffer.over(bytes);
   while (buffer.remaining > 0) {

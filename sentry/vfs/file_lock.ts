@@ -7,7 +7,7 @@
  * tells when something was released.
  */
 import { EAGAIN, ENOLCK } from '../../spec/linux/errno.ts';
-import { F_RDLCK, F_UNLCK, F_WRLCK } from '../../spec/linux/fcntl.ts';
+import { F_UNLCK, F_WRLCK } from '../../spec/linux/fcntl.ts';
 import { POLLOUT } from '../../spec/linux/poll.ts';
 import { WaitQueue } from '../base/wait_queue.ts';
 
@@ -39,17 +39,23 @@ interface WholeLock {
 export class FileLocks {
   /** Notified (POLLOUT) when a lock is released or weakened. */
   readonly queue = new WaitQueue();
-  private ranges: RecordLock[] = [];
+  /** Of each owner in ascending order; they do not overlap, and those that touch differ in type. */
+  private readonly ranges = new Map<LockOwner, RecordLock[]>();
+  private rangeCount = 0;
   private wholes: WholeLock[] = [];
 
   /** The first lock that stands in the way of `lock`, or null. */
   conflict(lock: RecordLock): RecordLock | null {
-    for (const held of this.ranges) {
-      if (held.owner === lock.owner) continue;
-      if (held.end <= lock.start || held.start >= lock.end) continue;
-      if (held.type === F_WRLCK || lock.type === F_WRLCK) return held;
+    let first: RecordLock | null = null;
+    for (const [owner, own] of this.ranges) {
+      if (owner === lock.owner) continue;
+      for (let i = firstBehind(own, lock.start); i < own.length; i++) {
+        const held = own[i]!;
+        if (held.start >= lock.end || (first !== null && held.start >= first.start)) break;
+        if (held.type === F_WRLCK || lock.type === F_WRLCK) first = held;
+      }
     }
-    return null;
+    return first;
   }
 
   /** Sets, changes or (F_UNLCK) removes a range. 0, -EAGAIN on a conflict, -ENOLCK. */
@@ -57,43 +63,43 @@ export class FileLocks {
     if (lock.type !== F_UNLCK && this.conflict(lock) !== null) return -EAGAIN;
     // Unlocking may split a range, but only so often.
     const most = lock.type === F_UNLCK ? 2 * MAX_RANGES : MAX_RANGES;
-    if (this.ranges.length >= most) return -ENOLCK;
-    const weakened = this.clear(lock);
-    if (lock.type !== F_UNLCK) this.insert(lock);
-    if (weakened) this.queue.notify(POLLOUT);
+    if (this.rangeCount >= most) return -ENOLCK;
+    if (this.replace(lock)) this.queue.notify(POLLOUT);
     return 0;
   }
 
-  /** Cuts [lock.start, lock.end) out of the owner's ranges. True when that may let others in. */
-  private clear(lock: RecordLock): boolean {
-    const kept: RecordLock[] = [];
+  /**
+   * Puts `lock` in the place of what its owner holds of [start, end), joined with what touches it and is
+   * of the same type. True when that may let others in.
+   */
+  private replace(lock: RecordLock): boolean {
+    const own = this.ranges.get(lock.owner) ?? [];
+    const added = { ...lock };
     let weakened = false;
-    for (const held of this.ranges) {
-      if (held.owner !== lock.owner || held.end <= lock.start || held.start >= lock.end) {
-        kept.push(held);
+    let from = firstBehind(own, lock.start);
+    // The one that ends where this begins.
+    if (from > 0 && own[from - 1]!.end === lock.start && own[from - 1]!.type === lock.type) from--;
+    let to = from;
+    const pieces: RecordLock[] = [];
+    for (; to < own.length && own[to]!.start <= lock.end; to++) {
+      const held = own[to]!;
+      if (held.type === lock.type) {
+        added.start = Math.min(added.start, held.start);
+        added.end = Math.max(added.end, held.end);
         continue;
       }
-      if (lock.type === F_UNLCK || (lock.type === F_RDLCK && held.type === F_WRLCK))
-        weakened = true;
-      if (held.start < lock.start) kept.push({ ...held, end: lock.start });
-      if (held.end > lock.end) kept.push({ ...held, start: lock.end });
+      if (held.start === lock.end) break;
+      weakened ||= lock.type === F_UNLCK || held.type === F_WRLCK;
+      if (held.start < lock.start) pieces.push({ ...held, end: lock.start });
+      if (held.end > lock.end) pieces.push({ ...held, start: lock.end });
     }
-    this.ranges = kept;
+    if (lock.type !== F_UNLCK) pieces.push(added);
+    pieces.sort((a, b) => a.start - b.start);
+    own.splice(from, to - from, ...pieces);
+    this.rangeCount += pieces.length - (to - from);
+    if (own.length > 0) this.ranges.set(lock.owner, own);
+    else this.ranges.delete(lock.owner);
     return weakened;
-  }
-
-  /** Adds a range that overlaps none of its owner's, joining those that touch it. */
-  private insert(lock: RecordLock): void {
-    const added = { ...lock };
-    this.ranges = this.ranges.filter((held) => {
-      if (held.owner !== added.owner || held.type !== added.type) return true;
-      if (held.end !== added.start && held.start !== added.end) return true;
-      added.start = Math.min(added.start, held.start);
-      added.end = Math.max(added.end, held.end);
-      return false;
-    });
-    this.ranges.push(added);
-    this.ranges.sort((a, b) => a.start - b.start);
   }
 
   /**
@@ -120,17 +126,30 @@ export class FileLocks {
 
   /** Releases everything `owner` holds: a descriptor was closed, or an open file ended. */
   releaseOwner(owner: LockOwner): void {
-    const left = this.ranges.filter((l) => l.owner !== owner);
-    const changed = left.length !== this.ranges.length;
-    this.ranges = left;
+    const released = this.ranges.get(owner)?.length ?? 0;
+    this.ranges.delete(owner);
+    this.rangeCount -= released;
     this.unlockWhole(owner);
-    if (changed) this.queue.notify(POLLOUT);
+    if (released > 0) this.queue.notify(POLLOUT);
   }
 
-  /** Everything held, for /proc/locks. */
+  /** Everything held, in ascending order. */
   get held(): { readonly records: readonly RecordLock[]; readonly wholeCount: number } {
-    return { records: this.ranges, wholeCount: this.wholes.length };
+    const records = [...this.ranges.values()].flat().sort((a, b) => a.start - b.start);
+    return { records, wholeCount: this.wholes.length };
   }
+}
+
+/** Index of the first range in `own` that ends behind `start`. */
+function firstBehind(own: readonly RecordLock[], start: number): number {
+  let low = 0;
+  let high = own.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (own[middle]!.end <= start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Would `owner` waiting for `holder` close a circle of waiters? */

@@ -179,14 +179,14 @@ async function runGuestOn(
   return tally;
 }
 
-/** The fuzzer: no oracle, only that the sandbox survives to say so. */
-export async function runFuzz(runtimes: readonly string[], filter: string): Promise<Tally> {
+/** Random system calls: no oracle, only that the sandbox survives to say so. */
+export async function runRandomCalls(runtimes: readonly string[], filter: string): Promise<Tally> {
   const tally = new Tally('fuzz');
-  for (const runtime of runtimes) tally.add(await runFuzzOn(runtime, filter));
+  for (const runtime of runtimes) tally.add(await runRandomCallsOn(runtime, filter));
   return tally;
 }
 
-async function runFuzzOn(runtimeName: string, filter: string): Promise<Tally> {
+async function runRandomCallsOn(runtimeName: string, filter: string): Promise<Tally> {
   const tally = new Tally('fuzz', runtimeName);
   const name = 'fuzz/random_calls';
   if (!name.includes(filter)) return tally;

@@ -171,6 +171,40 @@ test('circles and deep nests are refused', () => {
   expect(add(5, 0)).toBe(-ELOOP);
 });
 
+test('what multiplies by nesting is refused, soon', () => {
+  const layers = [0, 1, 2, 3].map(() => Array.from({ length: 60 }, () => new EpollFile(kernel)));
+  const f = new FakeFile();
+  const results = new Set<number>();
+  const began = performance.now();
+  // Each instance of a layer holds all of the layer below: 60 ** 4 ways from the file.
+  for (const inner of layers[0]!) results.add(inner.add(f, 1, interest(EPOLLIN)));
+  for (let n = 1; n < layers.length; n++) {
+    for (const outer of layers[n]!) {
+      for (const [i, inner] of layers[n - 1]!.entries()) {
+        results.add(outer.add(inner, i, interest(EPOLLIN)));
+      }
+    }
+  }
+  expect(performance.now() - began).toBeLessThan(10_000);
+  expect([...results].sort()).toEqual([-EINVAL, 0]);
+  let wakes = 0;
+  for (const outer of layers.flat()) outer.waitQueue.add(new Waiter(POLLIN, () => wakes++));
+  f.set(POLLIN);
+  expect(wakes).toBeLessThan(60 * 12);
+});
+
+test('one instance many times over in another counts as often', () => {
+  const [outer, inner, f] = [new EpollFile(kernel), new EpollFile(kernel), new FakeFile()];
+  inner.add(f, 1, interest(EPOLLIN));
+  for (let fd = 0; fd < 500; fd++) expect(outer.add(inner, fd, interest(EPOLLIN))).toBe(0);
+  expect(outer.add(inner, 500, interest(EPOLLIN))).toBe(-EINVAL);
+  expect(outer.delete(inner, 500)).toBe(-ENOENT);
+  expect(inner.add(new FakeFile(), 2, interest(EPOLLIN))).toBe(0);
+  // Directly there may be any number.
+  const g = new FakeFile();
+  for (let i = 0; i < 2000; i++) expect(new EpollFile(kernel).add(g, 1, interest(EPOLLIN))).toBe(0);
+});
+
 test('EPOLLEXCLUSIVE: few companions, no changes', () => {
   const e = new EpollFile(kernel);
   const f = new FakeFile();

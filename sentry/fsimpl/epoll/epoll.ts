@@ -26,6 +26,11 @@ import { type EpollInterest, EpollItem, ReadyList } from './epoll_item.ts';
 
 /** Instances inside one another: at most this many steps from the outermost to the innermost. */
 const MAX_NESTS = 4;
+/**
+ * Ways by which an event of one file may go up through so many instances to an outermost one, as in Linux:
+ * each is work for every event. Directly, any number; then `path_limits` of fs/eventpoll.c.
+ */
+const MAX_PATHS = [Number.POSITIVE_INFINITY, 500, 100, 50, 10];
 const READABLE = POLLIN | POLLRDNORM;
 /** All that may stand beside EPOLLEXCLUSIVE. */
 const EXCLUSIVE_EVENTS =
@@ -72,6 +77,10 @@ export class EpollFile extends OpenFile implements ReleaseListener {
       file.releaseListeners.add(this);
     } else {
       siblings.push(item);
+    }
+    if (this.makesTooManyPaths(file)) {
+      this.delete(file, fd);
+      return -EINVAL;
     }
     file.waitQueue?.add(item.waiter);
     this.refresh(item);
@@ -163,31 +172,60 @@ export class EpollFile extends OpenFile implements ReleaseListener {
 
   /** Whether `inner` can be added without a loop or too deep a chain. */
   private mayHold(inner: EpollFile): boolean {
-    const below = inner.depthBelow(this, 0);
-    return below >= 0 && below + 1 + this.depthAbove(0) <= MAX_NESTS;
+    const below = inner.depthBelow(this, new Map());
+    return below >= 0 && below + 1 + this.pathsUp(new Map()).length - 1 <= MAX_NESTS;
   }
 
-  /** Steps down to the innermost instance; -1 when `outer` is met or there are too many. */
-  private depthBelow(outer: EpollFile, level: number): number {
-    if (this === outer || level > MAX_NESTS) return -1;
-    let deepest = 0;
+  /** Steps down to the innermost instance; -1 when `outer` is met. `known` are answers already given. */
+  private depthBelow(outer: EpollFile, known: Map<EpollFile, number>): number {
+    if (this === outer) return -1;
+    let deepest = known.get(this);
+    if (deepest !== undefined) return deepest;
+    deepest = 0;
     for (const file of this.items.keys()) {
       if (!(file instanceof EpollFile)) continue;
-      const below = file.depthBelow(outer, level + 1);
+      const below = file.depthBelow(outer, known);
       if (below < 0) return -1;
       deepest = Math.max(deepest, below + 1);
     }
+    known.set(this, deepest);
     return deepest;
   }
 
-  private depthAbove(level: number): number {
-    if (level > MAX_NESTS) return level;
-    let highest = 0;
-    for (const holder of this.releaseListeners ?? []) {
-      if (holder instanceof EpollFile)
-        highest = Math.max(highest, holder.depthAbove(level + 1) + 1);
-    }
-    return highest;
+  /** By how many ways of each number of steps outermost instances are reached from here. */
+  private pathsUp(known: Map<EpollFile, number[]>): number[] {
+    let paths = known.get(this);
+    if (paths !== undefined) return paths;
+    paths = pathsFrom(this, known).slice(0, MAX_PATHS.length);
+    // Nobody holds it: it is an outermost one itself.
+    if (paths.length === 0) paths = [1];
+    else paths.unshift(0);
+    known.set(this, paths);
+    return paths;
+  }
+
+  /** Ways up from `file`, which this instance holds in one or more items. */
+  waysFor(file: OpenFile, known: Map<EpollFile, number[]>): number[] {
+    const items = this.items.get(file)?.length ?? 0;
+    return this.pathsUp(known).map((n) => n * items);
+  }
+
+  /** Whether `file`, just added, or one below it now has too many ways up. */
+  private makesTooManyPaths(file: OpenFile): boolean {
+    const alone = (this.releaseListeners?.size ?? 0) === 0 && file.releaseListeners?.size === 1;
+    if (alone && !(file instanceof EpollFile)) return false;
+    const known = new Map<EpollFile, number[]>();
+    const visited = new Set<OpenFile>();
+    const check = (at: OpenFile): boolean => {
+      if (visited.has(at)) return true;
+      visited.add(at);
+      if (!(at instanceof EpollFile)) {
+        return pathsFrom(at, known).every((n, steps) => n <= (MAX_PATHS[steps] ?? 0));
+      }
+      for (const below of at.items.keys()) if (!check(below)) return false;
+      return true;
+    };
+    return !check(file);
   }
 
   override fdinfo(): string {
@@ -203,4 +241,16 @@ export class EpollFile extends OpenFile implements ReleaseListener {
     }
     return text;
   }
+}
+
+/** Of the instances that hold `file` together: the ways up, by the number of instances above the first. */
+function pathsFrom(file: OpenFile, known: Map<EpollFile, number[]>): number[] {
+  const sum: number[] = [];
+  for (const holder of file.releaseListeners ?? []) {
+    if (!(holder instanceof EpollFile)) continue;
+    holder.waysFor(file, known).forEach((n, steps) => {
+      sum[steps] = (sum[steps] ?? 0) + n;
+    });
+  }
+  return sum;
 }

@@ -195,6 +195,19 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     expect(again.getattr()).toMatchObject({ size: 0, nlink: 1 });
   });
 
+  test('what is deleted without being open still has attributes', () => {
+    const d = look('d');
+    const [e, f, l] = [look('d', 'e'), look('d', 'f'), look('l')];
+    const before = [e, f, l].map((inode) => (inode.getattr() as Stat).ino);
+    fs.dropFids(100, -1);
+    expect(d.rmdir('e', e)).toBe(0);
+    expect(d.unlink('f', f)).toBe(0);
+    expect(fs.root.unlink('l', l)).toBe(0);
+    for (const [i, inode] of [e, f, l].entries()) {
+      expect(inode.getattr()).toMatchObject({ ino: before[i], nlink: 0 });
+    }
+  });
+
   test('a directory moved keeps its children reachable', () => {
     const e = look('d', 'e') as Inode;
     e.create('x', HOW);

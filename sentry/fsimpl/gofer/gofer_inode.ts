@@ -143,7 +143,8 @@ export class GoferInode extends Inode {
   override getattr(): Stat | number {
     if (!this.fresh) {
       const r = this.refresh();
-      if (r < 0) return r;
+      // Without a name there is no way back to the file but a fid that was kept or what is open.
+      if (r < 0 && !this.deleted) return r;
     }
     return statOf(this.attr, this.fs.devMajor, this.fs.devMinor);
   }

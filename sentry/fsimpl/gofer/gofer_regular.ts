@@ -18,8 +18,8 @@ import { type Extent, type Mappable, type Mapper, MappingSet } from '../../mm/ma
 import type { FsCaller } from '../../vfs/caller.ts';
 import { type Path, pathText } from '../../vfs/mount.ts';
 import type { OpenFile } from '../../vfs/open_file.ts';
-import type { SetAttr, Stat } from '../../vfs/stat.ts';
-import { refreshed, statOf } from './attributes.ts';
+import type { SetAttr } from '../../vfs/stat.ts';
+import { refreshed } from './attributes.ts';
 import type { Opened } from './client.ts';
 import { GoferFile } from './gofer_file.ts';
 import { GoferInode } from './gofer_inode.ts';
@@ -114,13 +114,6 @@ export class GoferRegular extends GoferInode implements Mappable {
     if (typeof s === 'number') return s;
     this.update(refreshed(this.attr, s));
     return 0;
-  }
-
-  override getattr(): Stat | number {
-    const gone = this.deleted;
-    const r = super.getattr();
-    // Without a name there is no way back to the file but what is open.
-    return typeof r === 'number' && gone ? statOf(this.attr, this.devMajor, this.devMinor) : r;
   }
 
   override setattr(c: SetAttr): number {

@@ -158,6 +158,15 @@ static void in_directory(const char *directory) {
   R(syscall(SYS_openat2, d, "../out", &how, sizeof how));
   how.resolve = RESOLVE_IN_ROOT;
   R(syscall(SYS_openat2, d, "/../none", &how, sizeof how));
+  /* An absolute path begins at the descriptor, and so does an absolute link. */
+  symlinkat("/in", d, "absolute");
+  OK(syscall(SYS_openat2, d, "/in", &how, sizeof how));
+  OK(syscall(SYS_openat2, d, "/../../in", &how, sizeof how));
+  OK(syscall(SYS_openat2, d, "absolute", &how, sizeof how));
+  OK(syscall(SYS_openat2, d, "/absolute", &how, sizeof how));
+  R(syscall(SYS_openat2, d, "/etc/passwd", &how, sizeof how));
+  R(syscall(SYS_openat2, d, "/tmp", &how, sizeof how));
+  unlinkat(d, "absolute", 0);
   how.resolve = RESOLVE_NO_SYMLINKS;
   R(syscall(SYS_openat2, d, "sym", &how, sizeof how));
   how.resolve = 1 << 20;
