@@ -1,8 +1,8 @@
 /** Which instructions count as call sites, and what they are patched with. */
 import { describe, expect, it } from 'vitest';
 import {
+  bytesBefore,
   farTarget,
-  instructionBefore,
   jump,
   LONGEST_SITE,
   replacesSyscall,
@@ -19,12 +19,19 @@ function site(...bytes: readonly number[]): Uint8Array {
   );
 }
 
-const found = (code: Uint8Array, number = 110) => instructionBefore(code, LONGEST_SITE, number);
+const found = (code: Uint8Array, number = 110) => bytesBefore(code, LONGEST_SITE, number);
 
 describe('call sites', () => {
   it('knows both forms of mov', () => {
     expect(found(site(0xb8, ...GETPPID))).toBe(5);
     expect(found(site(0x48, 0xc7, 0xc0, ...GETPPID))).toBe(7);
+  });
+
+  it('knows those of futexes', () => {
+    expect(found(site(0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81), 202)).toBe(9);
+    expect(found(site(0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81), 203)).toBe(0);
+    expect(found(site(0x41, 0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81), 202)).toBe(0);
+    expect(found(site(0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf7, 0x81), 202)).toBe(0);
   });
 
   it('leaves other instructions alone', () => {

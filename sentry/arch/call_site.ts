@@ -1,11 +1,11 @@
 /**
  * What a call site looks like and what it is patched with: x86-64 instructions (Intel SDM vol. 2).
  *
- * A site is a `syscall` and the instruction before it, if that can be executed elsewhere as well: a mov
- * of the number to eax, or a load from the stack, as syscall(2) of the C library ends. Its first five
- * bytes become a jump to a trampoline; the `syscall` stays. So a thread that is between the two, and
- * code that jumps to the `syscall`, make their call as before: there is no moment at which patching is
- * unsafe.
+ * A site is a `syscall` and what is before it, if that can be executed elsewhere as well: a mov of the
+ * number to eax, with the xor of a futex operation behind it or not, or a load from the stack, as
+ * syscall(2) of the C library ends. The first instruction has five bytes or more, which become a jump to
+ * a trampoline; the rest stays. So a thread that is in between, and code that jumps to the `syscall`,
+ * make their call as before: there is no moment at which patching is unsafe.
  *
  * read(2) begins with `xor %eax,%eax`: with the `syscall` four bytes, one less than a jump. The fifth
  * stays what it is and becomes the highest of the distance, so the trampoline is at one of a few
@@ -16,24 +16,32 @@
 export const JUMP_BYTES = 5;
 export const TRAMPOLINE_BYTES = 32;
 /** How far before a `syscall` a site may begin, and the byte before it, which may be a prefix. */
-export const LONGEST_SITE = 8;
+export const LONGEST_SITE = 10;
 const SYSCALL_BYTES = 2;
 
 /**
- * The bytes of the instruction before the `syscall` at `at`, or 0 when that is no call site.
- * `number` is what rax has held there.
+ * How many bytes before the `syscall` at `at` the site begins, or 0 when it is none. `number` is what
+ * rax has held there.
  */
-export function instructionBefore(code: Uint8Array, at: number, number: number): number {
+export function bytesBefore(code: Uint8Array, at: number, number: number): number {
   if (code[at] !== 0x0f || code[at + 1] !== 0x05 || at < LONGEST_SITE) return 0;
   const byte = (before: number) => code[at - before] as number;
-  const immediate = byte(4) + byte(3) * 2 ** 8 + byte(2) * 2 ** 16 + byte(1) * 2 ** 24;
+  const immediate = (end: number) =>
+    byte(end + 4) + byte(end + 3) * 2 ** 8 + byte(end + 2) * 2 ** 16 + byte(end + 1) * 2 ** 24;
   let length = 0;
-  if (byte(5) === 0xb8 && immediate === number) length = 5;
+  if (byte(5) === 0xb8 && immediate(0) === number) length = 5;
+  else if (isFutexXor(byte(4), byte(3), byte(2)) && byte(9) === 0xb8 && immediate(4) === number)
+    length = 9;
   else if (isStackLoad(byte(5), byte(4), byte(3), byte(2))) length = 5;
-  else if (byte(7) === 0x48 && byte(6) === 0xc7 && byte(5) === 0xc0 && immediate === number)
+  else if (byte(7) === 0x48 && byte(6) === 0xc7 && byte(5) === 0xc0 && immediate(0) === number)
     length = 7;
   else if (byte(2) === 0x31 && byte(1) === 0xc0 && number === 0) length = 2;
   return length > 0 && isPrefix(byte(length + 1)) ? 0 : length;
+}
+
+/** xor $imm8,%sil. */
+function isFutexXor(rex: number, opcode: number, modRm: number): boolean {
+  return rex === 0x40 && opcode === 0x80 && modRm === 0xf6;
 }
 
 /** mov disp8(%rsp),%REG64. */
@@ -71,12 +79,12 @@ export function jump(at: number, to: number): Uint8Array {
   return bytes;
 }
 
-/** The site's own instruction; movabs $back,%rcx; movabs $entry,%r11; jmp *%r11. */
-export function trampoline(instruction: Uint8Array, back: number, entry: number): Uint8Array {
+/** The site's own instructions; movabs $back,%rcx; movabs $entry,%r11; jmp *%r11. */
+export function trampoline(own: Uint8Array, back: number, entry: number): Uint8Array {
   const bytes = new Uint8Array(TRAMPOLINE_BYTES).fill(0xcc);
   const view = new DataView(bytes.buffer);
-  bytes.set(instruction);
-  const at = instruction.length;
+  bytes.set(own);
+  const at = own.length;
   putMove64(bytes, view, at, [0x48, 0xb9], back);
   putMove64(bytes, view, at + 10, [0x49, 0xbb], entry);
   bytes.set([0x41, 0xff, 0xe3], at + 20);

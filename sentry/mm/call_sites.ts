@@ -34,9 +34,9 @@ import {
   SYS_vfork,
 } from '../../spec/linux/syscall_numbers.ts';
 import {
+  bytesBefore,
   FAR_TARGETS,
   farTarget,
-  instructionBefore,
   jump,
   LONGEST_SITE,
   replacesSyscall,
@@ -78,6 +78,12 @@ const WANT_FRAMES: ReadonlySet<number> = new Set([
 /** At most this many sites get a trampoline page of their own. */
 const OWN_PAGES = 16;
 
+interface Site {
+  readonly at: number;
+  /** Bytes before the `syscall`. */
+  readonly length: number;
+}
+
 interface TrampolinePage {
   readonly start: number;
   /** Where in the page the first is. */
@@ -85,7 +91,7 @@ interface TrampolinePage {
   /** MemoryFile offset, or -1 when no more trampolines go in there. */
   offset: number;
   /** The site of each trampoline. */
-  readonly sites: number[];
+  readonly sites: Site[];
 }
 
 /** What is patched in one address space. */
@@ -134,9 +140,9 @@ export function patchCallSite(
   const code = new Uint8Array(LONGEST_SITE + SYSCALL_BYTES + 1);
   if (mm.copyIn(at - LONGEST_SITE, code) < 0) return;
   mm.callSites = patched;
-  const length = instructionBefore(code, LONGEST_SITE, number);
+  const length = bytesBefore(code, LONGEST_SITE, number);
   if (length === 0) return;
-  const site = at - length;
+  const site = { at: at - length, length };
   const moved = trampoline(code.subarray(LONGEST_SITE - length, LONGEST_SITE), back, entry);
   const far = replacesSyscall(length);
   const target = far
@@ -145,8 +151,8 @@ export function patchCallSite(
   if (target < 0) return;
   if (far) patched.replaced.add(at);
   patched.pages.add(page);
-  const bytes = jump(site, target);
-  if (!replacePage(mm, vma, page, offsetInPage(site), bytes)) takeBackPage(mm, patched, page);
+  const bytes = jump(site.at, target);
+  if (!replacePage(mm, vma, page, offsetInPage(site.at), bytes)) takeBackPage(mm, patched, page);
 }
 
 function isProgramText(vma: Vma): boolean {
@@ -157,15 +163,15 @@ function isProgramText(vma: Vma): boolean {
 function addTrampoline(
   mm: MemoryManager,
   patched: CallSites,
-  site: number,
+  site: Site,
   code: Uint8Array,
 ): number {
   let page = patched.trampolines.find(
     (each) =>
-      each.offset >= 0 && each.sites.length < TRAMPOLINES && Math.abs(each.start - site) < REACH,
+      each.offset >= 0 && each.sites.length < TRAMPOLINES && Math.abs(each.start - site.at) < REACH,
   );
   if (page === undefined) {
-    const start = roomNear(mm, site);
+    const start = roomNear(mm, site.at);
     const offset = mapTrampolines(mm, start);
     if (offset < 0) return -1;
     page = { start, first: 0, offset, sites: [] };
@@ -181,13 +187,13 @@ function addTrampoline(
 function addFarTrampoline(
   mm: MemoryManager,
   patched: CallSites,
-  site: number,
+  site: Site,
   next: number,
   code: Uint8Array,
 ): number {
   if (patched.ownPages >= OWN_PAGES) return -1;
   for (let n = 0; n < FAR_TARGETS; n++) {
-    let target = farTarget(site, next, n);
+    let target = farTarget(site.at, next, n);
     const left = PAGE_SIZE - offsetInPage(target);
     if (left < TRAMPOLINE_BYTES) target += left;
     const start = pageFloor(target);
@@ -288,7 +294,7 @@ export function takeBackPatches(mm: MemoryManager, start: number, end: number): 
     const page = patched.trampolines[i]!;
     if (page.start < start || page.start >= end) continue;
     patched.trampolines.splice(i, 1);
-    for (const site of page.sites) takeBackPage(mm, patched, pageFloor(site));
+    for (const site of page.sites) takeBackPage(mm, patched, pageFloor(site.at));
   }
 }
 
@@ -311,12 +317,15 @@ function takeBackPage(mm: MemoryManager, patched: CallSites, page: number): void
   populate(mm, vma, page, page + PAGE_SIZE);
 }
 
-/** A thread that was interrupted in a trampoline goes back to the site, which is where it seems to be. */
+/** A thread that was interrupted in a trampoline goes back to the site: to the same instruction, or the `syscall`. */
 export function leaveTrampoline(mm: MemoryManager, regs: Registers): void {
   const rip = regs.get(REG_RIP);
   const page = mm.callSites?.trampolines.find((e) => e.start <= rip && rip < e.start + PAGE_SIZE);
-  const site = page?.sites[Math.floor((rip - page.start - page.first) / TRAMPOLINE_BYTES)];
-  if (site !== undefined) regs.set(REG_RIP, site);
+  if (page === undefined) return;
+  const inPage = rip - page.start - page.first;
+  const site = page.sites[Math.floor(inPage / TRAMPOLINE_BYTES)];
+  if (site !== undefined)
+    regs.set(REG_RIP, site.at + Math.min(inPage % TRAMPOLINE_BYTES, site.length));
 }
 
 /** Whether an illegal instruction at `at` is a `syscall` in truth. */
