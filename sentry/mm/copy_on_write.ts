@@ -120,7 +120,7 @@ function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number): number
   own.shadow = -1;
   own.cow = false;
   own.fromFile = false;
-  mm.space.map(start, end - start, memory.fd, target, vma.prot, true);
+  mm.space.map(start, end - start, memory.fd, target, vma.prot, true, true);
   mm.changed();
   joinPmasIn(mm, start, end);
   return 0;

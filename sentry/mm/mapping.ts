@@ -17,6 +17,9 @@ export const MAX_MAP_COUNT = 65530;
 /** Anonymous ranges above this are backed piece by piece when touched: they may be huge and empty. */
 export const WHOLE_LIMIT = 2 ** 30;
 
+/** Own writable pages up to this size are mapped with their pages: that costs less than faults. */
+const POPULATED_AT_ONCE = 64 * 1024;
+
 /** The protection the host gets for `pma` within `vma`. */
 export function hostProt(vma: Vma, pma: Pma): number {
   return pma.cow ? vma.prot & ~PROT_WRITE : vma.prot;
@@ -39,7 +42,10 @@ export function hostMap(mm: MemoryManager, vma: Vma, start: number, end: number)
     const inMemory = pma.fd === IN_MEMORY_FILE;
     const fd = inMemory ? mm.memory.fd : pma.fd;
     const offset = pma.offset + (from - pma.start);
-    mm.space.map(from, to - from, fd, offset, hostProt(vma, pma), inMemory || isShared(vma));
+    const prot = hostProt(vma, pma);
+    const own = inMemory && !isShared(vma) && (prot & PROT_WRITE) !== 0;
+    const populate = own && to - from <= POPULATED_AT_ONCE;
+    mm.space.map(from, to - from, fd, offset, prot, inMemory || isShared(vma), populate);
   }
 }
 

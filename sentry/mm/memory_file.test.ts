@@ -73,3 +73,31 @@ test('a reservation keeps pieces in a row', () => {
   expect(file.reservedBytes).toBe(11 * PAGE_SIZE);
   expect(file.committedBytes(0, 3 * PAGE_SIZE)).toBe(3 * PAGE_SIZE);
 });
+
+test('small freed ranges serve again without the host, until the sandbox is idle', () => {
+  let punched = 0;
+  const bytes = new Uint8Array(PAGES * PAGE_SIZE);
+  const file = new MemoryFile(3, bytes.buffer, {
+    punch: (offset, length) => {
+      punched += length / PAGE_SIZE;
+      bytes.fill(0, offset, offset + length);
+      return 0;
+    },
+    nextData: (offset) => offset,
+    nextHole: (offset) => offset + PAGE_SIZE,
+  });
+  const first = file.allocate(16 * PAGE_SIZE);
+  bytes.fill(7, first, first + 16 * PAGE_SIZE);
+  file.release(first, 16 * PAGE_SIZE);
+  const again = file.allocate(4 * PAGE_SIZE);
+  expect(again).toBe(first);
+  expect(bytes.subarray(again, again + 4 * PAGE_SIZE).every((byte) => byte === 0)).toBe(true);
+  // What may never be touched gets no pages.
+  expect(file.allocate(PAGE_SIZE, -1, false)).toBe(first + 16 * PAGE_SIZE);
+  const large = file.allocate(17 * PAGE_SIZE);
+  file.release(large, 17 * PAGE_SIZE);
+  expect(file.allocate(17 * PAGE_SIZE)).not.toBe(large);
+  expect(punched).toBe(0);
+  file.reclaim();
+  expect(punched).toBe(12 + 17);
+});

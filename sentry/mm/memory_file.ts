@@ -5,7 +5,9 @@
  * Ranges are page-aligned, come zeroed, and are reference counted page by page. Reserving is free:
  * the host gives pages only where somebody writes, so callers reserve generously to keep what will
  * grow contiguous (see Reservation). Freed ranges are collected and punched out of the file in
- * batches; until then they are not handed out again, because they do not read as zero.
+ * batches; until then they are not handed out again, because they do not read as zero. Small ones are
+ * kept apart and handed out first, zeroed by hand: having the host free a page and make another one
+ * costs ten times as much (docs/decisions/systrap_processes.md).
  */
 import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
@@ -29,6 +31,12 @@ interface Segment extends Range {
 /** Freed bytes that may wait for the next punch, and how many ranges of them. */
 const DIRTY_BYTES = 16 * 1024 * 1024;
 const DIRTY_RANGES = 256;
+/** Freed ranges of up to this size are kept for the next owner, so many bytes and ranges of them. */
+const WARM_RANGE = 64 * 1024;
+const WARM_BYTES = 4 * 1024 * 1024;
+const WARM_RANGES = 256;
+/** Warm ranges looked at for one that is large enough. */
+const WARM_SCAN = 16;
 /** Free ranges looked at before fresh space is taken from the top. */
 const SCAN_LIMIT = 64;
 
@@ -64,6 +72,9 @@ export class MemoryFile {
   /** Below `top`, freed and not yet punched. */
   private readonly dirty = new RangeMap<Segment>(splitSegment);
   private dirtyBytes = 0;
+  /** Freed and small, the last first to be taken. */
+  private readonly warm: Range[] = [];
+  private warmBytes = 0;
   private top = 0;
 
   constructor(fd: number, buffer: ArrayBuffer, host: MemoryFileHost) {
@@ -78,10 +89,12 @@ export class MemoryFile {
   /**
    * Reserves `length` zeroed bytes with one reference. Takes them at `hint` when that is free, so
    * that neighbours in an address space become neighbours here. -ENOMEM when the file is full.
+   * `mayBeWarm` false: the host shall hold no pages of it yet, for what may never be touched.
    */
-  allocate(length: number, hint = -1): number {
+  allocate(length: number, hint = -1, mayBeWarm = true): number {
     if (length <= 0 || !isPageAligned(length)) throw new Error('MemoryFile: bad length');
     let offset = hint >= 0 ? this.takeAt(hint, length) : -1;
+    if (offset < 0 && mayBeWarm && length <= WARM_RANGE) offset = this.takeWarm(length);
     if (offset < 0) offset = this.takeFree(length, SCAN_LIMIT);
     if (offset < 0) offset = this.takeTop(length);
     if (offset < 0) {
@@ -102,7 +115,7 @@ export class MemoryFile {
   /** Drops one reference of every page; pages without any are freed. */
   release(offset: number, length: number): void {
     this.adjust(offset, length, -1);
-    if (this.dirtyBytes > DIRTY_BYTES || this.dirty.items.length > DIRTY_RANGES) this.reclaim();
+    if (this.dirtyBytes > DIRTY_BYTES || this.dirty.items.length > DIRTY_RANGES) this.punchDirty();
   }
 
   /** Gives back a range with one reference that nobody has touched: it need not be punched. */
@@ -132,6 +145,13 @@ export class MemoryFile {
 
   /** Punches what was freed. Worth calling when the sandbox goes idle. */
   reclaim(): void {
+    for (const { start, end } of this.warm) this.addDirty(start, end);
+    this.warm.length = 0;
+    this.warmBytes = 0;
+    this.punchDirty();
+  }
+
+  private punchDirty(): void {
     for (const range of this.dirty.items) {
       const length = range.end - range.start;
       // A host that cannot punch still owes zeroes to the next owner.
@@ -182,10 +202,39 @@ export class MemoryFile {
       if (refs > 0) continue;
       this.segments.removeAt(i);
       this.reservedBytes -= end - start;
-      this.dirtyBytes += end - start;
-      const index = this.dirty.insert({ start, end, refs: 0 });
-      this.dirty.merge(index, index + 1, joinAlways);
+      if (!this.keepWarm(start, end)) this.addDirty(start, end);
     }
+  }
+
+  private addDirty(start: number, end: number): void {
+    this.dirtyBytes += end - start;
+    const index = this.dirty.insert({ start, end, refs: 0 });
+    this.dirty.merge(index, index + 1, joinAlways);
+  }
+
+  private keepWarm(start: number, end: number): boolean {
+    const length = end - start;
+    if (length > WARM_RANGE || this.warmBytes + length > WARM_BYTES) return false;
+    if (this.warm.length >= WARM_RANGES) return false;
+    this.warm.push({ start, end });
+    this.warmBytes += length;
+    return true;
+  }
+
+  private takeWarm(length: number): number {
+    const { warm } = this;
+    const last = Math.max(warm.length - WARM_SCAN, 0);
+    for (let i = warm.length - 1; i >= last; i--) {
+      const range = warm[i]!;
+      if (range.end - range.start < length) continue;
+      const offset = range.start;
+      range.start += length;
+      if (range.start === range.end) warm.splice(i, 1);
+      this.warmBytes -= length;
+      this.bytes.fill(0, offset, offset + length);
+      return offset;
+    }
+    return -1;
   }
 
   /** Zeroed space becomes free again. */
@@ -272,10 +321,10 @@ export class Reservation {
   private refill(memory: MemoryFile, length: number, near: number): number {
     const hint = this.end > 0 ? this.end : near;
     let taken = Math.max(length, this.next);
-    let offset = memory.allocate(taken, hint);
+    let offset = memory.allocate(taken, hint, false);
     if (offset < 0) {
       taken = length;
-      offset = memory.allocate(taken, hint);
+      offset = memory.allocate(taken, hint, false);
       if (offset < 0) return offset;
     }
     const continues = offset === this.end;

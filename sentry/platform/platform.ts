@@ -73,7 +73,8 @@ export interface AddressSpace {
   /**
    * Maps host descriptor `fd` from byte `offset` at exactly `addr`, replacing what is there.
    * `prot` is PROT_*; `shared` false means a private (copy-on-write in the host) mapping, which the
-   * kernel only uses without PROT_WRITE.
+   * kernel only uses without PROT_WRITE. `populate`: all of it will be written soon, have its pages
+   * mapped at once.
    */
   map(
     addr: number,
@@ -82,6 +83,7 @@ export interface AddressSpace {
     offset: number,
     prot: number,
     shared: boolean,
+    populate?: boolean,
   ): void;
   unmap(addr: number, length: number): void;
   protect(addr: number, length: number, prot: number): void;

@@ -1,178 +1,76 @@
-/** What is measured. Adding a line here adds a row to docs/benchmarks.md. */
+/**
+ * What is measured. Adding a line here adds a row to docs/benchmarks.md. Programs are those of
+ * test/bench/programs, at /bench in the Debian tree; what else they need is in inputs.ts.
+ */
 
 export interface BenchCase {
   readonly name: string;
-  /** In the Debian tree, as root; a number printed as the last word of its output is its own measurement. */
-  readonly script: string;
-  /** Runs this in place of bash with the script. */
-  readonly args?: readonly string[];
-  /** `time`: the whole command by the clock. `value`: the number the command prints. */
-  readonly measure: 'time' | 'value';
-  readonly unit: string;
-  /** Repetitions; the median is reported. */
+  /** Run as root in the tree; the last word of its output is the figure, unless `whole`. */
+  readonly args: readonly string[];
+  /** The figure is the time of the whole run, from outside. */
+  readonly whole?: true;
+  readonly unit: 'µs' | 'ms';
+  /** Repetitions, the runtimes taking turns; the median is reported. */
   readonly repeat: number;
-  /** The most that ours may be, as a multiple of Debian's runsc. */
+  /** The most that systrap shall take, as a multiple of native. */
   readonly target?: number;
 }
 
-const PYTHON_TIMER = 'import time; t=time.perf_counter()';
+const ROOTFS_FILE = '/bench/data';
+const BOUND_FILE = '/bound/data';
 
-/** A system call in a loop from C, microseconds each. */
-const perCall = (setup: string, call: string, count: number): string => `
-cat > /tmp/b.c <<'END'
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-int main(void) {
-  struct timespec a, b;
-  char buffer[65536];
-  struct stat st;
-  (void)buffer; (void)st;
-  ${setup}
-  clock_gettime(CLOCK_MONOTONIC, &a);
-  for (int i = 0; i < ${count}; i++) { ${call} }
-  clock_gettime(CLOCK_MONOTONIC, &b);
-  printf("%.3f\\n", ((b.tv_sec - a.tv_sec) * 1e9 + (b.tv_nsec - a.tv_nsec)) / 1e3 / ${count});
+function program(name: string, target: number, ...args: readonly string[]): BenchCase {
+  return {
+    name,
+    args: args.map((a, i) => (i === 0 ? `/bench/${a}` : a)),
+    unit: 'µs',
+    repeat: 3,
+    target,
+  };
 }
-END
-gcc -O1 -w -o /tmp/b /tmp/b.c && /tmp/b`;
+
+/** A script timed from inside, so that starting the sandbox is left out. */
+function script(name: string, target: number | undefined, text: string): BenchCase {
+  const timed = `
+begin=\${EPOCHREALTIME/./}
+{
+${text}
+} > /dev/null || exit 1
+echo $((\${EPOCHREALTIME/./} - begin))`;
+  const bash = ['bash', '-c', timed];
+  return { name, args: bash, unit: 'ms', repeat: 3, ...(target === undefined ? {} : { target }) };
+}
 
 export const CASES: readonly BenchCase[] = [
-  {
-    name: 'run /bin/true',
-    script: '',
-    args: ['/bin/true'],
-    measure: 'time',
-    unit: 'ms',
-    repeat: 11,
-    target: 0.6,
-  },
-  {
-    name: 'getppid',
-    script: perCall('', 'syscall(SYS_getppid);', 50000),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: 'read 4 KiB of a file',
-    script: perCall(
-      'int fd = open("/usr/bin/perl", O_RDONLY);',
-      'pread(fd, buffer, 4096, (i & 255) * 4096);',
-      20000,
-    ),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: 'write 4 KiB to /tmp',
-    script: perCall(
-      'int fd = open("/tmp/x", O_RDWR | O_CREAT, 0600);',
-      'pwrite(fd, buffer, 4096, (i & 255) * 4096);',
-      20000,
-    ),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: 'stat',
-    script: perCall('', 'stat("/usr/share/perl5/Debconf", &st);', 20000),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: 'open and close',
-    script: perCall('', 'close(open("/etc/passwd", O_RDONLY));', 10000),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: 'pipe ping-pong, two processes',
-    script: perCall(
-      'int p[2], q[2]; pipe(p); pipe(q); if (!fork()) { char c; while (read(p[0], &c, 1) == 1) write(q[1], &c, 1); _exit(0); } close(p[0]); close(q[1]);',
-      'char c; write(p[1], "x", 1); read(q[0], &c, 1);',
-      5000,
-    ),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: 'fork and wait',
-    script: perCall('', 'if (!fork()) _exit(0); wait(0);', 300),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: 'mmap, touch, munmap 1 MiB',
-    script: perCall(
-      '',
-      'char *m = mmap(0, 1 << 20, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); for (int k = 0; k < 256; k++) m[k * 4096] = 1; munmap(m, 1 << 20);',
-      300,
-    ),
-    measure: 'value',
-    unit: 'µs',
-    repeat: 3,
-  },
-  {
-    name: '500 × /bin/true in bash',
-    script: 'for ((i = 0; i < 500; i++)); do /bin/true; done',
-    measure: 'time',
-    unit: 'ms',
-    repeat: 3,
-    target: 0.5,
-  },
-  {
-    name: "python3 -c 'import ssl,asyncio,json'",
-    script: "exec python3 -c 'import ssl,asyncio,json'",
-    measure: 'time',
-    unit: 'ms',
-    repeat: 5,
-    target: 0.5,
-  },
-  {
-    name: 'find / -xdev | wc -l',
-    script: 'find / -xdev | wc -l > /dev/null',
-    measure: 'time',
-    unit: 'ms',
-    repeat: 3,
-    target: 0.5,
-  },
-  {
-    name: 'tar of /usr/share to /dev/null',
-    script: 'tar cf - -C /usr share | cat > /dev/null',
-    measure: 'time',
-    unit: 'ms',
-    repeat: 3,
-  },
-  {
-    name: 'python arithmetic (no system calls)',
-    script: `python3 -c '${PYTHON_TIMER}
-n=0
-for i in range(3000000): n+=i*i
-print((time.perf_counter()-t)*1e3)'`,
-    measure: 'value',
-    unit: 'ms',
-    repeat: 3,
-  },
-  {
-    name: 'gcc of a small program',
-    script:
-      'printf "#include <stdio.h>\\nint main(){puts(\\"x\\");}" > /tmp/a.c; gcc -o /tmp/a /tmp/a.c',
-    measure: 'time',
-    unit: 'ms',
-    repeat: 3,
-  },
+  { name: 'run /bin/true', args: ['/bin/true'], whole: true, unit: 'ms', repeat: 7 },
+  program('getppid', 3, 'calls', 'getppid'),
+  program('getppid, in code that cannot be patched', 25, 'calls', 'unpatched'),
+  program('read 1 byte of /dev/zero', 4, 'calls', 'zero'),
+  program('write 1 byte to /dev/null', 4, 'calls', 'null'),
+  program('stat, root file system', 5, 'calls', 'stat', ROOTFS_FILE),
+  program('open and close, root file system', 5, 'calls', 'open', ROOTFS_FILE),
+  program('pread 4 KiB, root file system', 5, 'calls', 'pread', ROOTFS_FILE),
+  program('stat, bind mount', 8, 'calls', 'stat', BOUND_FILE),
+  program('open and close, bind mount', 8, 'calls', 'open', BOUND_FILE),
+  program('pread 4 KiB, bind mount', 8, 'calls', 'pread', BOUND_FILE),
+  program('pipe ping-pong, two processes', 2, 'ping_pong', 'pipe'),
+  program('futex ping-pong, two threads', 2, 'ping_pong', 'futex'),
+  program('fork, wait', 3, 'spawn'),
+  program('fork, exec, wait: static program', 3, 'spawn', '/bench/nothing'),
+  program('fork, exec, wait: dynamic program', 3, 'spawn', '/bin/true'),
+  script('500 × /bin/true in bash', 3, 'for ((i = 0; i < 500; i++)); do /bin/true; done'),
+  { ...program('touch 256 MB of fresh memory', 1.3, 'memory', 'fresh'), unit: 'ms' },
+  { ...program('touch 64 MB after fork', 3, 'memory', 'forked'), unit: 'ms' },
+  program('mmap, touch, munmap 64 KiB', 4, 'memory', 'churn'),
+  script(
+    'tar xf, find, rm -r of 5,000 files',
+    3,
+    'cd /root; tar xf /bench/files.tar; find files; rm -r files',
+  ),
+  script('find / -xdev', undefined, 'find / -xdev'),
+  script("python3 -c 'import ssl,asyncio,json'", 2, "python3 -c 'import ssl,asyncio,json'"),
+  script('gcc -O1 of 2,000 lines', 1.5, 'gcc -O1 -c /bench/lines.c -o /tmp/lines.o'),
+  script('sqlite3, 10,000 inserts in WAL', 2, 'sqlite3 /tmp/db < /bench/inserts.sql'),
+  { ...program('two threads, a barrier every 10 µs', 1.5, 'barriers'), unit: 'ms' },
+  { ...program('computation', 1.02, 'compute'), unit: 'ms', repeat: 5 },
 ];

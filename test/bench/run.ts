@@ -1,6 +1,6 @@
 /**
- * Benchmarks: the same commands natively, under runc, under Debian's runsc and under ours, one
- * after another on one machine, so that the ratios mean something. Writes docs/benchmarks.md.
+ * Benchmarks: the same commands natively, under runc, under Debian's runsc and under ours on both
+ * platforms, taking turns on one machine, so that the ratios mean something. Writes docs/benchmarks.md.
  *
  *   run.ts [--filter=TEXT] [--only=NAME,NAME]
  */
@@ -13,80 +13,102 @@ import { run } from '../harness/command.ts';
 import { ROOT, RUNSC, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
 import { overlay } from '../harness/tree.ts';
 import { type BenchCase, CASES } from './cases.ts';
+import { INPUTS, makeInputs, TREE } from './inputs.ts';
 import { type IdleSandbox, idleSandbox } from './memory.ts';
 
-const NAMES = ['native', 'runc', 'debian', 'ours'] as const;
+const NAMES = ['native', 'runc', 'debian', 'ptrace', 'systrap'] as const;
 type Name = (typeof NAMES)[number];
+type Figures = ReadonlyMap<Name, number>;
 const TITLES: Readonly<Record<Name, string>> = {
   native: 'native',
   runc: 'runc',
-  debian: "Debian's runsc, ptrace",
-  ours: 'this runsc, ptrace',
+  debian: "Debian's runsc",
+  ptrace: 'ours, ptrace',
+  systrap: 'ours, systrap',
 };
-const COMMANDS: Readonly<Partial<Record<Name, readonly string[]>>> = {
-  runc: ['runc'],
+const SANDBOXES: Readonly<Partial<Record<Name, readonly string[]>>> = {
   debian: ['/usr/bin/runsc', '--platform=ptrace', '--network=none'],
-  ours: [RUNSC, '--network=none'],
+  ptrace: [RUNSC, '--network=none', '--platform=ptrace'],
+  systrap: [RUNSC, '--network=none', '--platform=systrap'],
 };
-const TIMEOUT_MS = 120_000;
-
-const { values } = parseArgs({
-  options: { filter: { type: 'string', default: '' }, only: { type: 'string', default: '' } },
-});
+const TIMEOUT_MS = 60_000;
 
 function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted.length === 0 ? Number.NaN : sorted[Math.floor(sorted.length / 2)]!;
 }
 
-/** The median of a case under one runtime; NaN when it failed. */
-async function measure(runtime: Runtime, rootfs: string, one: BenchCase): Promise<number> {
-  const samples: number[] = [];
-  for (let i = 0; i < one.repeat; i++) {
-    const tree = await overlay(rootfs);
-    const result = await runJob(runtime, tree.root, {
-      args: one.args ?? ['bash', '-c', one.script],
-      timeoutMs: TIMEOUT_MS,
-    });
-    await tree.release();
-    if (result.status !== 0) {
-      console.log(`    ${runtime.name} failed (${result.status}): ${result.stderr.slice(0, 300)}`);
-      return Number.NaN;
-    }
-    samples.push(
-      one.measure === 'time' ? result.elapsedMs : Number(result.stdout.trim().split(/\s+/).at(-1)),
-    );
+/** One figure; NaN when it failed. */
+async function sample(runtime: Runtime, rootfs: string, one: BenchCase): Promise<number> {
+  const tree = await overlay(`${TREE}:${rootfs}`);
+  const result = await runJob(runtime, tree.root, {
+    args: one.args,
+    binds: [{ source: INPUTS, destination: '/bound' }],
+    timeoutMs: TIMEOUT_MS,
+  });
+  await tree.release();
+  if (result.status !== 0) {
+    console.log(`\n    ${runtime.name} failed (${result.status}): ${result.stderr.slice(0, 300)}`);
+    return Number.NaN;
   }
-  return median(samples);
+  if (one.whole) return result.elapsedMs;
+  const figure = Number(result.stdout.trim().split(/\s+/).at(-1));
+  return one.args[0] === 'bash' ? figure / 1e3 : figure;
 }
 
-const show = (value: number | undefined) =>
-  value === undefined || Number.isNaN(value)
-    ? '–'
-    : value >= 100
-      ? value.toFixed(0)
-      : value.toPrecision(3);
+/** The runtimes take turns, so that what else the machine does hits all of them. */
+async function measure(names: readonly Name[], rootfs: string, one: BenchCase): Promise<Figures> {
+  const samples = new Map<Name, number[]>(names.map((name) => [name, []]));
+  for (let i = 0; i < one.repeat; i++) {
+    for (const name of names) {
+      const figure = await sample(runtimeNamed(name), rootfs, one);
+      if (!Number.isNaN(figure)) samples.get(name)?.push(figure);
+    }
+  }
+  return new Map(names.map((name) => [name, median(samples.get(name) ?? [])]));
+}
 
-function row(one: BenchCase, found: ReadonlyMap<Name, number>): string {
+function show(value: number | undefined): string {
+  if (value === undefined || Number.isNaN(value)) return '–';
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function ratio(found: Figures, name: Name, to: Name): number {
+  return (found.get(name) ?? Number.NaN) / (found.get(to) ?? Number.NaN);
+}
+
+function row(one: BenchCase, found: Figures): string {
   const cells = NAMES.map((name) => `${show(found.get(name))} ${one.unit}`);
-  const ratio = (found.get('ours') ?? Number.NaN) / (found.get('debian') ?? Number.NaN);
-  const target = one.target === undefined ? '' : ` (target ${one.target})`;
-  return `| ${one.name} | ${cells.join(' | ')} | ${show(ratio)}${target} |`;
+  const target = one.target === undefined ? '' : `≤ ${one.target}`;
+  const toDebian = [ratio(found, 'ptrace', 'debian'), ratio(found, 'systrap', 'debian')];
+  const toNative = show(ratio(found, 'systrap', 'native'));
+  return `| ${one.name} | ${cells.join(' | ')} | ${toNative} | ${target} | ${toDebian.map(show).join(' | ')} |`;
 }
 
-function memoryRows(idle: ReadonlyMap<Name, IdleSandbox>): string[] {
-  const cells = (pick: (value: IdleSandbox) => string) =>
-    NAMES.map((name) => {
-      const value = idle.get(name);
-      return value ? pick(value) : '–';
-    });
-  const ours = idle.get('ours')?.privateMegabytes ?? Number.NaN;
-  const debian = idle.get('debian')?.privateMegabytes ?? Number.NaN;
+function idleRows(idle: ReadonlyMap<Name, IdleSandbox>): string[] {
+  const line = (title: string, pick: (value: IdleSandbox) => string) => {
+    const cells = NAMES.map((name) => idle.get(name)).map((value) => (value ? pick(value) : '–'));
+    return `| ${title} | ${cells.join(' | ')} | | | | |`;
+  };
   return [
-    `| idle sandbox: private memory | ${cells((v) => `${v.privateMegabytes.toFixed(1)} MB`).join(' | ')} | ${show(ours / debian)} (target: 15 MB) |`,
-    `| idle sandbox: processes | ${cells((v) => `${v.processes}`).join(' | ')} | |`,
-    `| idle sandbox: CPU | ${cells((v) => `${v.cpuPercent.toFixed(1)} %`).join(' | ')} | |`,
+    line('idle sandbox: private memory', (v) => `${v.privateMegabytes.toFixed(1)} MB`),
+    line('idle sandbox: processes', (v) => `${v.processes}`),
+    line('idle sandbox: CPU', (v) => `${v.cpuPercent.toFixed(1)} %`),
   ];
+}
+
+async function measureIdle(names: readonly Name[], rootfs: string): Promise<string[]> {
+  const idle = new Map<Name, IdleSandbox>();
+  for (const name of names) {
+    const command = SANDBOXES[name];
+    if (!command) continue;
+    const tree = await overlay(rootfs);
+    const seen = await idleSandbox(command, tree.root);
+    await tree.release();
+    idle.set(name, seen);
+    console.log(`idle ${name}: ${seen.privateMegabytes.toFixed(1)} MB, ${seen.cpuPercent} % CPU`);
+  }
+  return idleRows(idle);
 }
 
 async function versions(): Promise<string[]> {
@@ -94,51 +116,37 @@ async function versions(): Promise<string[]> {
   return [
     `- ${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Linux ${release()}`,
     `- ${await first('runc', '--version')}`,
-    `- Debian's ${await first('/usr/bin/runsc', '--version')}`,
+    `- Debian's ${await first('/usr/bin/runsc', '--version')}, platform ptrace`,
     `- ours: ${await first(RUNSC, '--version')}`,
   ];
 }
 
+const { values } = parseArgs({
+  options: { filter: { type: 'string', default: '' }, only: { type: 'string', default: '' } },
+});
 const chosen =
   values.only === '' ? NAMES : NAMES.filter((name) => values.only.split(',').includes(name));
 const rootfs = await debianRootfs();
+await makeInputs();
 const rows: string[] = [];
 const cases = CASES.filter((one) => one.name.includes(values.filter));
 for (const [index, one] of cases.entries()) {
-  const found = new Map<Name, number>();
   process.stdout.write(`[${index + 1}/${cases.length}] ${one.name}:`);
-  for (const name of chosen) {
-    const value = await measure(runtimeNamed(name), rootfs, one);
-    found.set(name, value);
-    process.stdout.write(` ${name} ${show(value)}`);
-  }
-  process.stdout.write(` ${one.unit}\n`);
+  const found = await measure(chosen, rootfs, one);
+  for (const [name, value] of found) process.stdout.write(` ${name} ${show(value)}`);
+  process.stdout.write(` ${one.unit}, ${show(ratio(found, 'systrap', 'native'))} × native\n`);
   rows.push(row(one, found));
 }
-const idle = new Map<Name, IdleSandbox>();
-if (values.filter === '') {
-  for (const name of chosen) {
-    const command = COMMANDS[name];
-    if (!command) continue;
-    const tree = await overlay(rootfs);
-    const seen = await idleSandbox(command, tree.root);
-    await tree.release();
-    idle.set(name, seen);
-    console.log(
-      `idle ${name}: ${seen.privateMegabytes.toFixed(1)} MB in ${seen.processes} processes, ${seen.cpuPercent.toFixed(1)} % CPU`,
-    );
-  }
-  rows.push(...memoryRows(idle));
-}
+if (values.filter === '') rows.push(...(await measureIdle(chosen, rootfs)));
 const text = `# Benchmarks
 
-Written by \`make bench\`. Medians, all four in one run on one machine; the last column is ours divided by Debian's
-runsc, so below 1 is better. Each run gets a fresh overlay of one Debian tree. Cases are data in test/bench/cases.ts.
+Written by \`make bench\`. Medians, the runtimes taking turns in one run on one machine. Each run gets a fresh overlay of one
+Debian tree. Cases are data in test/bench/cases.ts, the programs in test/bench/programs are small and run alone.
 
 ${(await versions()).join('\n')}
 
-| | ${NAMES.map((name) => TITLES[name]).join(' | ')} | ours / Debian's |
-|---|${NAMES.map(() => '---:').join('|')}|---:|
+| | ${NAMES.map((name) => TITLES[name]).join(' | ')} | systrap ÷ native | target | ptrace ÷ Debian's | systrap ÷ Debian's |
+|---|${NAMES.map(() => '---:').join('|')}|---:|---:|---:|---:|
 ${rows.join('\n')}
 
 Private memory is PSS without pages of files, summed over the processes of the sandbox: for ours the Sentry, the Gofer

@@ -12,6 +12,8 @@ export interface Job extends Omit<CommandOptions, 'env' | 'cwd'> {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly uid?: number;
+  /** Host directories bound to directories of the tree. */
+  readonly binds?: readonly { readonly source: string; readonly destination: string }[];
 }
 
 /** A job as a host command line. */
@@ -31,7 +33,7 @@ export interface Runtime {
 /** Runs `job` to its end. */
 export async function runJob(runtime: Runtime, root: string, job: Job): Promise<CommandResult> {
   const { argv, env, release } = runtime.prepare(root, job);
-  const { args: _args, env: _env, cwd: _cwd, uid: _uid, ...options } = job;
+  const { args: _args, env: _env, cwd: _cwd, uid: _uid, binds: _binds, ...options } = job;
   const result = await run(argv, { ...options, ...(env ? { env } : {}) });
   await release(result.timedOut);
   return result;
@@ -107,6 +109,7 @@ export function ociConfig(root: string, job: Job, terminal = false): object {
       { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'mode=1777'] },
       { destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=1777'] },
       { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'ro'] },
+      ...(job.binds ?? []).map((bind) => ({ ...bind, type: 'bind', options: ['rbind'] })),
     ],
     linux: {
       namespaces: ['pid', 'network', 'ipc', 'uts', 'mount'].map((type) => ({ type })),
@@ -192,7 +195,13 @@ export function native(shell = true): Runtime {
         '--ipc',
         '--net',
       ];
-      const text = terminal ? script.replace('exec setsid', 'exec setsid --ctty') : script;
+      const binds = (job.binds ?? []).map(
+        ({ source, destination }) =>
+          `mkdir -p "$root${destination}"; mount --bind ${source} "$root${destination}"\n`,
+      );
+      const text = (
+        terminal ? script.replace('exec setsid', 'exec setsid --ctty') : script
+      ).replace(/^hostname/m, `${binds.join('')}hostname`);
       const shellArgs = ['/bin/sh', '-c', text, 'native', root, job.cwd ?? '/', `${job.uid ?? 0}`];
       return {
         argv: [...unshare, ...shellArgs, ...job.args],

@@ -39,8 +39,22 @@ function addCpu(cpus: PseudoDirectory, cpu: number, count: number): void {
   dir.addSymlink('node0', '../../node/node0');
 }
 
+export interface NodeMemory {
+  readonly totalBytes: number;
+  readonly usedBytes: number;
+}
+
+function nodeMeminfo({ totalBytes, usedBytes }: NodeMemory): string {
+  const row = (name: string, bytes: number): string => {
+    const kib = `${Math.floor(bytes / 1024)}`;
+    return `Node 0 ${`${name}:`.padEnd(15)}${kib.padStart(8)} kB\n`;
+  };
+  const freeBytes = totalBytes - usedBytes;
+  return row('MemTotal', totalBytes) + row('MemFree', freeBytes) + row('MemUsed', usedBytes);
+}
+
 /** Fills `system` (/sys/devices/system) for `count` processors. */
-export function addCpuTree(system: PseudoDirectory, count: number, memoryKib: () => number): void {
+export function addCpuTree(system: PseudoDirectory, count: number, memory: () => NodeMemory): void {
   const cpus = system.addDirectory('cpu');
   for (const name of ['online', 'possible', 'present']) cpus.addText(name, line(cpuList(count)));
   cpus.addText('offline', line(''));
@@ -57,6 +71,6 @@ export function addCpuTree(system: PseudoDirectory, count: number, memoryKib: ()
   node.addText('cpulist', line(cpuList(count)));
   node.addText('cpumap', line(cpuMask(all, count)));
   node.addText('distance', line(10));
-  node.addText('meminfo', () => `Node 0 MemTotal:       ${memoryKib()} kB\n`);
+  node.addText('meminfo', () => nodeMeminfo(memory()));
   for (const cpu of all) node.addSymlink(`cpu${cpu}`, `../../cpu/cpu${cpu}`);
 }

@@ -5,6 +5,7 @@
 import { SYSFS_MAGIC } from '../../../spec/linux/statfs.ts';
 import { type Container, containerOf } from '../../kernel/container.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { memoryInUseBytes } from '../../kernel/memory_in_use.ts';
 import { PseudoDirectory, PseudoFileSystem } from '../pseudo/pseudo_file_system.ts';
 import { addCpuTree } from './cpu_tree.ts';
 
@@ -42,8 +43,10 @@ class SysFileSystem extends PseudoFileSystem {
     super(kernel.clock, kernel.vfs.nextDevMinor());
     this.root = new PseudoDirectory(this);
     for (const path of EMPTY) directoryAt(this.root, path);
-    const memoryKib = (): number => Math.floor(container.totalMemoryBytes / 1024);
-    addCpuTree(directoryAt(this.root, 'devices/system'), container.cpuCount, memoryKib);
+    addCpuTree(directoryAt(this.root, 'devices/system'), container.cpuCount, () => ({
+      totalBytes: container.totalMemoryBytes,
+      usedBytes: memoryInUseBytes(container),
+    }));
     addKernel(directoryAt(this.root, 'kernel'));
   }
 }

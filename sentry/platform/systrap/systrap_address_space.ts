@@ -6,7 +6,7 @@
 import { ptrace } from '../../../native/ptrace.ts';
 import { systrap } from '../../../native/systrap.ts';
 import { ESRCH } from '../../../spec/linux/errno.ts';
-import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../../../spec/linux/mman.ts';
+import { MAP_FIXED, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED } from '../../../spec/linux/mman.ts';
 import { SYS_mmap, SYS_mprotect, SYS_munmap } from '../../../spec/linux/syscall_numbers.ts';
 import type { AddressSpace } from '../platform.ts';
 import { OP_WORDS } from '../ptrace/record.ts';
@@ -70,9 +70,11 @@ export class SystrapAddressSpace implements AddressSpace {
     offset: number,
     prot: number,
     shared: boolean,
+    populate = false,
   ): void {
     this.#check(addr, length);
-    const flags = MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE);
+    const kind = shared ? MAP_SHARED : MAP_PRIVATE;
+    const flags = MAP_FIXED | kind | (populate ? MAP_POPULATE : 0);
     this.#queue.push(SYS_mmap, addr, length, prot, flags, fd, offset);
   }
 
