@@ -5,6 +5,7 @@
 import { E2BIG, EEXIST, ENODATA, ENOSPC } from '../../spec/linux/errno.ts';
 import { XATTR_LIST_MAX } from '../../spec/linux/fcntl.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../spec/linux/xattr.ts';
+import { notifyGone } from './fsnotify.ts';
 import { type FileSystem, Inode } from './inode.ts';
 import type { SetAttr, Stat, Timestamp } from './stat.ts';
 
@@ -12,6 +13,15 @@ const PERMISSIONS = 0o7777;
 const BLOCK_SIZE = 4096;
 /** Bytes of extended attributes one inode may hold; ext4's limit is a block. */
 const XATTR_BYTES_MAX = 256 * 1024;
+/**
+ * And all of them together: they live in the Sentry's own heap, which no limit of a file system and no
+ * MemoryFile bounds, and whose end is the sandbox's.
+ */
+const ALL_XATTR_BYTES_MAX = 32 * 1024 * 1024;
+/** What one attribute takes beside its name and value. */
+const XATTR_OVERHEAD = 64;
+
+let allXattrBytes = 0;
 
 export abstract class MemoryInode extends Inode {
   nlink = 1;
@@ -20,6 +30,8 @@ export abstract class MemoryInode extends Inode {
   ctime: Timestamp;
   btime: Timestamp | null;
   private xattrs: Map<string, Uint8Array> | null = null;
+  /** The share of `allXattrBytes` that is this inode's. */
+  private xattrBytes = 0;
   /** The inode of a layer below that still has the extended attributes, until one is changed. */
   protected xattrSource: Inode | null = null;
 
@@ -143,7 +155,10 @@ export abstract class MemoryInode extends Inode {
     }
     if (bytes > XATTR_BYTES_MAX) return -ENOSPC;
     if (names > XATTR_LIST_MAX) return -E2BIG;
+    const held = bytes + XATTR_OVERHEAD * (own.size + (present ? 0 : 1));
+    if (allXattrBytes - this.xattrBytes + held > ALL_XATTR_BYTES_MAX) return -ENOSPC;
     own.set(name, value);
+    this.accountXattrs(held);
     this.touchChanged();
     return 0;
   }
@@ -156,8 +171,29 @@ export abstract class MemoryInode extends Inode {
   override removexattr(name: string): number {
     const own = this.ownXattrs();
     if (typeof own === 'number') return own;
-    if (!own.delete(name)) return -ENODATA;
+    const value = own.get(name);
+    if (value === undefined) return -ENODATA;
+    own.delete(name);
+    const freed = name.length + value.length + XATTR_OVERHEAD;
+    this.accountXattrs(Math.max(0, this.xattrBytes - freed));
     this.touchChanged();
     return 0;
+  }
+
+  private accountXattrs(bytes: number): void {
+    allXattrBytes += bytes - this.xattrBytes;
+    this.xattrBytes = bytes;
+  }
+
+  /** The inode leaves memory, with its attributes. */
+  protected dropXattrs(): void {
+    this.accountXattrs(0);
+    this.xattrs = null;
+  }
+
+  /** No name and no open file is left: it is gone for good. */
+  protected ended(): void {
+    this.dropXattrs();
+    notifyGone(this);
   }
 }

@@ -22,7 +22,6 @@ import type { IoBuffer } from '../mm/io_buffer.ts';
 import type { Mappable } from '../mm/mappable.ts';
 import type { MemoryFile } from '../mm/memory_file.ts';
 import type { FsCaller } from './caller.ts';
-import { notifyGone } from './fsnotify.ts';
 import type { FileSystem } from './inode.ts';
 import { MemoryInode } from './memory_inode.ts';
 import { type Path, pathText } from './mount.ts';
@@ -109,7 +108,7 @@ export class MemoryRegular extends MemoryInode implements FileIdentity {
     if (this.nlink > 0 || this.opens > 0 || this.released) return;
     this.released = true;
     this.contents?.release();
-    notifyGone(this);
+    this.ended();
     this.destroyed();
   }
 

@@ -6,7 +6,6 @@ import { ENOENT, ENOTEMPTY } from '../../../spec/linux/errno.ts';
 import { RENAME_EXCHANGE } from '../../../spec/linux/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
-import { notifyGone } from '../../vfs/fsnotify.ts';
 import type { Inode, NewInode } from '../../vfs/inode.ts';
 import { MemoryInode } from '../../vfs/memory_inode.ts';
 import type { Path } from '../../vfs/mount.ts';
@@ -242,7 +241,7 @@ export class OverlayDirectory extends MemoryInode {
     if (this.gone) {
       if (this.nlink !== 0) return;
       this.nlink = -1;
-      notifyGone(this);
+      this.ended();
     } else if (!this.place.isHeld) {
       this.lower?.forget();
     }
@@ -311,6 +310,7 @@ export class OverlayDirectory extends MemoryInode {
         }
       }
       dir.entries.clear();
+      dir.dropXattrs();
     }
   }
 }

@@ -3,7 +3,6 @@
  * fifos, sockets, device nodes.
  */
 import { ENOENT } from '../../../spec/linux/errno.ts';
-import { notifyGone } from '../../vfs/fsnotify.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import { MemoryInode } from '../../vfs/memory_inode.ts';
 import type { OpenFile } from '../../vfs/open_file.ts';
@@ -103,7 +102,7 @@ export class OverlayNode extends MemoryInode {
   override forget(): void {
     if (this.nlink === 0) {
       this.nlink = -1;
-      notifyGone(this);
+      this.ended();
     } else if (!this.place.isHeld) {
       this.lower?.forget();
     }

@@ -10,6 +10,7 @@ import {
   SEEK_HOLE,
 } from '../../../spec/linux/fcntl.ts';
 import { IoBuffer } from '../../mm/io_buffer.ts';
+import type { Inode } from '../../vfs/inode.ts';
 import { FakeFiles, fakeClock, fakeMemory } from '../../vfs/operations/fake_files.ts';
 import { removeFile } from '../../vfs/operations/remove.ts';
 import type { Stat } from '../../vfs/stat.ts';
@@ -21,6 +22,13 @@ function mounted(data: string): FakeFiles {
   if (typeof options === 'number') throw new Error(data);
   const parts = { memory: fakeMemory(), clock: fakeClock(), devMajor: 0, devMinor: 40 };
   return new FakeFiles(new Tmpfs(parts, options));
+}
+
+function inodeOf(f: FakeFiles, path: string): Inode {
+  const found = f.lookup(path);
+  const inode = typeof found === 'number' ? null : found.dentry.inode;
+  if (inode === null) throw new Error(path);
+  return inode;
 }
 
 describe('options', () => {
@@ -49,6 +57,30 @@ describe('limits', () => {
     expect(removeFile(f.vfs, f.caller, undefined, '/a')).toBe(0);
     f.put('/b', 'fits');
     expect(f.get('/b')).toBe('fits');
+  });
+
+  test('extended attributes of all files together, and room again without them', () => {
+    const f = mounted('mode=755');
+    const value = new Uint8Array(65536);
+    const fill = (): number => {
+      for (let i = 0; ; i++) {
+        f.put(`/f${i}`, '');
+        const inode = inodeOf(f, `/f${i}`);
+        for (const name of ['user.a', 'user.b', 'user.c']) {
+          if (inode.setxattr(name, value, 0) === -ENOSPC) return i;
+        }
+        if (i > 1000) return i;
+      }
+    };
+    const files = fill();
+    expect(files).toBeLessThan(200);
+    const first = inodeOf(f, '/f0');
+    expect(first.setxattr('user.d', Uint8Array.of(1), 0)).toBe(0);
+    expect(first.removexattr('user.a')).toBe(0);
+    expect(first.setxattr('user.e', value.subarray(0, 60_000), 0)).toBe(0);
+    for (let i = 0; i <= files; i++) removeFile(f.vfs, f.caller, undefined, `/f${i}`);
+    expect(fill()).toBe(files);
+    for (let i = 0; i <= files; i++) removeFile(f.vfs, f.caller, undefined, `/f${i}`);
   });
 
   test('nr_inodes', () => {

@@ -5,7 +5,6 @@ import { ENOENT, ENOTEMPTY } from '../../../spec/linux/errno.ts';
 import { DT_UNKNOWN, RENAME_EXCHANGE } from '../../../spec/linux/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
-import { notifyGone } from '../../vfs/fsnotify.ts';
 import type { Inode, NewInode } from '../../vfs/inode.ts';
 import { MemoryInode } from '../../vfs/memory_inode.ts';
 import { MemoryRegular } from '../../vfs/memory_regular.ts';
@@ -49,7 +48,7 @@ export class TmpfsNode extends MemoryInode {
   override forget(): void {
     if (this.nlink !== 0) return;
     this.nlink = -1;
-    notifyGone(this);
+    this.ended();
     (this.fs as Tmpfs).dropInode();
   }
 }
@@ -202,7 +201,7 @@ export class TmpfsDirectory extends MemoryInode {
   override forget(): void {
     if (!this.gone || this.nlink !== 0) return;
     this.nlink = -1;
-    notifyGone(this);
+    this.ended();
     this.tmpfs.dropInode();
   }
 
@@ -272,6 +271,7 @@ export class TmpfsDirectory extends MemoryInode {
         }
       }
       dir.entries.clear();
+      dir.dropXattrs();
     }
   }
 }
