@@ -21,7 +21,6 @@ const KEPT: readonly number[] = [
   capability.CAP_DAC_READ_SEARCH,
   capability.CAP_FOWNER,
   capability.CAP_FSETID,
-  capability.CAP_MKNOD,
   // Ending a sandbox, whose processes are another user's; its limits and OOM score.
   capability.CAP_KILL,
   capability.CAP_SYS_RESOURCE,
