@@ -14,6 +14,8 @@ import { LocalTree } from './localfs/local_tree.ts';
 import { Connection } from './server/connection.ts';
 
 const MAX_CPUS = 8192;
+const REST_MS = 1000;
+const FOREVER = -1;
 
 export interface AttachmentOptions {
   /** An O_PATH descriptor of the tree's root (a directory, or one file); taken over. */
@@ -51,13 +53,18 @@ export class Attachments {
     return 0;
   }
 
-  /** Serves until every client is gone. */
-  run(): void {
-    while (this.list.length > 0) this.step(-1);
+  /** Serves until every client is gone. `atRest` is called when nothing has come for a second. */
+  run(atRest: () => void = () => undefined): void {
+    let rests = false;
+    while (this.list.length > 0) {
+      const arrived = this.step(rests ? FOREVER : REST_MS);
+      if (!arrived && !rests) atRest();
+      rests = !arrived;
+    }
   }
 
-  /** Waits for at most `timeoutMs` (-1: without end) and handles what arrived. */
-  step(timeoutMs: number): void {
+  /** Waits for at most `timeoutMs` and handles what arrived; false if nothing did. */
+  step(timeoutMs: number): boolean {
     for (const a of this.list) {
       const input = a.connection.space.length > 0 ? POLLIN : 0;
       a.poll.events = input | (a.connection.output === null ? 0 : POLLOUT);
@@ -66,11 +73,12 @@ export class Attachments {
       this.list.map((a) => a.poll),
       timeoutMs,
     );
-    if (ready <= 0) return;
+    if (ready <= 0) return false;
     const gone = this.list.filter((a) => a.poll.revents !== 0 && !transfer(a));
-    if (gone.length === 0) return;
+    if (gone.length === 0) return true;
     this.list = this.list.filter((a) => !gone.includes(a));
     for (const a of gone) close(a);
+    return true;
   }
 }
 

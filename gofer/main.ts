@@ -6,6 +6,7 @@
  * synchronous. Everything the connections bring is hostile.
  */
 import * as fs from '../native/fs.ts';
+import { keepMaps, trimMemory } from '../native/index.ts';
 import { landlockVersion } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
 import type { GoferConfig } from '../spec/control/boot.ts';
@@ -47,11 +48,12 @@ export function goferMain(config: GoferConfig): never {
   process.setProcessName('runsc-gofer');
   process.umask(0);
   const maxFids = fidsPerMount(mounts.length);
+  const maps = keepMaps();
   const { roots, missing } = enterTree(mounts);
   missing.push(...dropPrivileges());
   missing.push(...keepToTrees(mounts, roots));
   const opened = roots.filter((fd) => fd >= 0);
-  process.closeAllBut([...mounts.map((m) => m.fd), ...opened, debugLogFd, stderrFd]);
+  process.closeAllBut([...mounts.map((m) => m.fd), ...opened, debugLogFd, stderrFd, maps]);
   for (const layer of missing) log(debugLogFd, `running without ${layer}`);
   if (debugLogFd >= 0) log(debugLogFd, `Landlock version ${landlockVersion()}`);
   const attachments = new Attachments();
@@ -72,6 +74,6 @@ export function goferMain(config: GoferConfig): never {
     log(2, `cannot install the system call filter: errno ${-locked}`);
     return process.exit(EXIT_FAILURE);
   }
-  attachments.run();
+  attachments.run(trimMemory);
   return process.exit(0);
 }

@@ -46,8 +46,13 @@ export interface Addon {
   cpuid(leaf: number, subleaf: number, into: Uint32Array): void;
   /** The processor this thread runs on just now. */
   currentCpu(): number;
-  /** Opens the list of our mappings, which starting a platform reads, while /proc is in reach. */
-  keepMaps(): void;
+  /**
+   * Opens the list of our mappings, which starting a platform and `trimMemory` read, while /proc is in
+   * reach. Its descriptor, or -1.
+   */
+  keepMaps(): number;
+  /** Gives back what V8 and malloc hold in vain; after `keepMaps`. */
+  trimMemory(): void;
 }
 
 /** The native halves of the platforms. */
@@ -110,6 +115,7 @@ export let tscInvariant: Addon['tscInvariant'];
 export let cpuid: Addon['cpuid'];
 export let currentCpu: Addon['currentCpu'];
 export let keepMaps: Addon['keepMaps'];
+export let trimMemory: Addon['trimMemory'];
 
 const waiting: (() => void)[] = [];
 let loaded = false;
@@ -129,7 +135,7 @@ export function loadAddon(): void {
     ? loadSealed()
     : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
   ({ syscall, addressOf, clockNs, monotonicNs, mapFile, mapPages, fork, quietLoop } = addon);
-  ({ exit, getpid, sampleClocks, tscInvariant, cpuid, currentCpu, keepMaps } = addon);
+  ({ exit, getpid, sampleClocks, tscInvariant, cpuid, currentCpu, keepMaps, trimMemory } = addon);
   loaded = true;
   for (const then of waiting.splice(0)) then();
 }

@@ -15,7 +15,7 @@ import {
   read,
   write,
 } from '../native/fs.ts';
-import { exit, mapFile, monotonicNs, syscall } from '../native/index.ts';
+import { exit, mapFile, monotonicNs, syscall, trimMemory } from '../native/index.ts';
 import type { BootConfig, PlatformChoice } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
 import {
@@ -165,6 +165,7 @@ function bootKernel(config: BootConfig): Kernel {
       makeLog(2)(`runsc: ${message}`);
       if (config.debug) write(message);
     },
+    atRest: trimMemory,
   });
   if (config.strace) {
     kernel.observer = new Strace({

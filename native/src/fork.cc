@@ -14,9 +14,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include <cstdio>
-
 #include "addon.h"
+#include "own_maps.h"
 #include "shared_text.h"
 
 namespace runsc {
@@ -24,18 +23,9 @@ namespace {
 
 // Lets a fork inherit every mapping. Special mappings (vvar) refuse, and need not be asked.
 void UnmarkMappings() {
-  FILE* maps = fopen("/proc/self/maps", "re");
-  if (maps == nullptr) return;
-  char* line = nullptr;
-  size_t capacity = 0;
-  while (getline(&line, &capacity, maps) > 0) {
-    unsigned long start = 0;
-    unsigned long end = 0;
-    if (sscanf(line, "%lx-%lx", &start, &end) != 2) continue;
-    madvise(reinterpret_cast<void*>(start), end - start, MADV_DOFORK);
+  for (const Mapping& mapping : OwnMappings()) {
+    madvise(reinterpret_cast<void*>(mapping.start), mapping.end - mapping.start, MADV_DOFORK);
   }
-  free(line);
-  fclose(maps);
 }
 
 napi_value Fork(napi_env env, napi_callback_info) {

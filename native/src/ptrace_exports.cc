@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "addon.h"
+#include "own_maps.h"
 #include "doorbell.h"
 #include "tracer.h"
 
@@ -156,10 +157,7 @@ napi_value Answer(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-napi_value Maps(napi_env, napi_callback_info) {
-  KeepMaps();
-  return nullptr;
-}
+napi_value Maps(napi_env env, napi_callback_info) { return MakeNumber(env, KeepMaps()); }
 
 }  // namespace
 

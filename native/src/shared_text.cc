@@ -13,12 +13,12 @@
 
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "own_maps.h"
 
 namespace runsc {
 namespace {
@@ -50,26 +50,15 @@ bool ReadTrailer(int fd, Trailer* trailer) {
 
 // Where in the heap `length` bytes lie that start with `sample`; {} when nowhere.
 Range FindText(const uint8_t* sample, size_t length) {
-  FILE* maps = fopen("/proc/self/maps", "re");
-  if (maps == nullptr) return {};
-  char* line = nullptr;
-  size_t capacity = 0;
-  Range found;
-  while (found.start == nullptr && getline(&line, &capacity, maps) > 0) {
-    uintptr_t start = 0;
-    uintptr_t end = 0;
-    int name = 0;
-    if (sscanf(line, "%lx-%lx rw-p %*s %*s 0 %n", &start, &end, &name) < 2) continue;
-    if (name == 0 || line[name] != '\0') continue;
-    if (end - start < length || end - start > length + kSlack) continue;
+  for (const auto& [start, end, is_plain, is_special] : OwnMappings()) {
+    if (!is_plain || end - start < length || end - start > length + kSlack) continue;
     void* at = memmem(reinterpret_cast<void*>(start), kPageSize, sample, kSampleSize);
-    if (at == nullptr) continue;
     auto* text = static_cast<uint8_t*>(at);
-    if (length <= end - reinterpret_cast<uintptr_t>(text)) found = {text, text + length};
+    if (text != nullptr && length <= end - reinterpret_cast<uintptr_t>(text)) {
+      return {text, text + length};
+    }
   }
-  free(line);
-  fclose(maps);
-  return found;
+  return {};
 }
 
 uint8_t* RoundUp(uint8_t* at) {

@@ -23,7 +23,8 @@
 #include <cstdio>
 #include <cstring>
 #include <iterator>
-#include <utility>
+
+#include "own_maps.h"
 
 // The code that is copied into the stub page (position-independent, general registers only), and a
 // lone "syscall" in our own text, through which the template is taken apart. runsc_clone(flags) is
@@ -231,33 +232,17 @@ void Reap(pid_t pid) {
 
 }  // namespace
 
-namespace {
-FILE* kept_maps = nullptr;
-}  // namespace
-
-void KeepMaps() {
-  if (kept_maps == nullptr) kept_maps = fopen("/proc/self/maps", "re");
-}
-
 // Without /proc the copy is merely larger, until it is unmapped.
 void HideMappings(const void* const* needed, size_t count) {
-  KeepMaps();
-  FILE* maps = std::exchange(kept_maps, nullptr);
-  if (maps == nullptr) return;
-  char line[512];
-  while (fgets(line, sizeof line, maps) != nullptr) {
-    unsigned long start = 0;
-    unsigned long end = 0;
-    if (sscanf(line, "%lx-%lx", &start, &end) != 2) continue;
+  for (const Mapping& mapping : KeptMappings()) {
     bool is_needed = std::any_of(needed, needed + count, [&](const void* pointer) {
-      auto at = reinterpret_cast<uint64_t>(pointer);
-      return at >= start && at < end;
+      auto at = reinterpret_cast<uintptr_t>(pointer);
+      return at >= mapping.start && at < mapping.end;
     });
     // The vDSO's pages could not be unmarked for a later fork.
-    if (is_needed || strstr(line, "[v") != nullptr) continue;
-    madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTFORK);
+    if (is_needed || mapping.is_special) continue;
+    madvise(reinterpret_cast<void*>(mapping.start), mapping.end - mapping.start, MADV_DONTFORK);
   }
-  fclose(maps);
 }
 
 pid_t CreateTemplate(Op** ops) {

@@ -36,8 +36,6 @@ pid_t CreateTemplate(Op** ops);
 // Leaves everything out of copies of this process but the mappings that hold `needed`: there is less
 // to copy and to unmap again, and nothing of the Sentry is ever in there.
 void HideMappings(const void* const* needed, size_t count);
-// Opens what it reads, for a process that leaves /proc behind before it starts a platform.
-void KeepMaps();
 
 // Waits for `tid` alone; the status, or -errno.
 int WaitFor(pid_t tid, int* status);

@@ -29,6 +29,7 @@ import type { Container } from './container.ts';
 import { beginGroupExit, exitTask } from './exit.ts';
 import { enterReplacedSyscall, handleFault } from './fault.ts';
 import { FutexTable } from './futex.ts';
+import { IdleWatch } from './idle_watch.ts';
 import { DELIVER_RESUME, type DeliveryResult, deliverSignals } from './signal_delivery.ts';
 import { fatalSignalPending } from './signal_send.ts';
 import { SyscallArgs } from './syscall_args.ts';
@@ -64,6 +65,8 @@ export interface KernelParts {
   readonly random: (into: Uint8Array) => void;
   readonly log: (message: string) => void;
   readonly warn?: (message: string) => void;
+  /** Called when the sandbox has come to rest (idle_watch.ts). */
+  readonly atRest?: () => void;
 }
 
 export class Kernel {
@@ -95,6 +98,9 @@ export class Kernel {
   stopping = false;
   readonly bootNs: number;
 
+  private readonly idleWatch: IdleWatch;
+  /** How often a thread has stopped. */
+  private stops = 0;
   private readonly args = new SyscallArgs();
   private readonly runQueue: Task[] = [];
   private runHead = 0;
@@ -112,6 +118,7 @@ export class Kernel {
     this.random = parts.random;
     this.log = parts.log;
     this.warn = parts.warn ?? parts.log;
+    this.idleWatch = new IdleWatch(this.timers, this.clock, parts.atRest ?? (() => undefined));
     this.bootNs = this.clock.monotonicNs();
   }
 
@@ -127,7 +134,10 @@ export class Kernel {
     while (!this.stopping) {
       this.runReady();
       if (this.stopping) return;
-      if (this.platform.running === 0) this.memory.reclaim();
+      if (this.platform.running === 0) {
+        this.memory.reclaim();
+        this.idleWatch.nothingRuns(this.stops);
+      }
       const stopped = this.platform.poll(this.timers.nextDeadlineNs);
       if (stopped !== null) this.handleStop(stopped);
       else this.poller.drain();
@@ -184,6 +194,7 @@ export class Kernel {
 
   private handleStop(context: Context): void {
     const t = context.owner as Task;
+    this.stops++;
     if (t.state === TASK_DEAD) return;
     this.current = t;
     t.state = TASK_KERNEL;

@@ -3,8 +3,8 @@ import { privateKilobytes } from '../../bench/memory.ts';
 import type { Check } from './check.ts';
 import { check, sleep, type World } from './world.ts';
 
-const MOST_MEGABYTES = 17;
-const SETTLED_MS = 1500;
+const MOST_MEGABYTES = 15.5;
+const SETTLED_MS = 3000;
 
 async function memory(w: World): Promise<void> {
   await w.running('a', ['/bin/sleep', '1000']);
