@@ -18,6 +18,10 @@ const SYNTAX = {
   },
 } as const satisfies Syntax;
 
+it.each(['--host-uds=open', '--host-fifo=all'])('%s is refused: there is no such mode', (flag) => {
+  expect(() => parseLeadingFlags(GLOBAL_SYNTAX, [flag, 'list'])).toThrow('known are none');
+});
+
 describe('parseArgs', () => {
   it('takes every way to write a flag, and leaves the program its own', () => {
     const argv = ['-d', '--env', 'A=1', '-e=B=2', '-cwd=/x', '--pid', '7', 'c1', 'ls', '-l', '--'];

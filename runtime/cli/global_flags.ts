@@ -54,6 +54,18 @@ export const GLOBAL_SYNTAX = {
       choices: ['exclusive', 'shared'],
       help: 'whether others change the root file system meanwhile',
     },
+    'host-uds': {
+      kind: 'string',
+      default: 'none',
+      choices: ['none'],
+      help: 'which unix sockets of the host in volumes are connected to: none',
+    },
+    'host-fifo': {
+      kind: 'string',
+      default: 'none',
+      choices: ['none'],
+      help: 'which named pipes of the host in volumes are opened: none',
+    },
     version: { kind: 'boolean', alias: 'v', help: 'print the version' },
     help: { kind: 'boolean', alias: 'h', help: 'print this help' },
   },

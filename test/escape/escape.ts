@@ -9,6 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { type CommandResult, must, run } from '../harness/command.ts';
 import { ociConfig, platformFlags, ROOT, RUNSC } from '../harness/runtime.ts';
@@ -38,6 +39,8 @@ class World {
   readonly secret = `SECRET-${randomBytes(12).toString('hex')}`;
   readonly victim: ChildProcess = spawn('sleep', ['300'], { stdio: 'ignore' });
   private readonly before: readonly string[];
+  private fifo = -1;
+  private server: Server | null = null;
 
   constructor() {
     for (const path of [this.outside, this.rw, this.ro]) fs.mkdirSync(path);
@@ -60,8 +63,16 @@ class World {
     this.before = this.state();
   }
 
-  async makeDevice(): Promise<void> {
+  /** What of the host stands in a volume and gives the secret to whoever comes: a device is beside. */
+  async makeEnds(): Promise<void> {
     await must(['mknod', join(this.rw, 'host-device'), 'c', '1', '1']);
+    const fifo = join(this.rw, 'host-fifo');
+    await must(['mkfifo', fifo]);
+    this.fifo = fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+    fs.writeSync(this.fifo, this.secret);
+    this.server = createServer((socket) => socket.end(this.secret));
+    const { server } = this;
+    await new Promise<void>((done) => server.listen(join(this.rw, 'host-socket'), done));
   }
 
   /** What must not change: every file outside and in the read-only volume, and our own binary. */
@@ -99,8 +110,15 @@ class World {
     if (this.victim.exitCode !== null || this.victim.signalCode !== null) {
       found.push('a process of the host was killed');
     }
+    if (this.fifo >= 0 && this.inFifo() !== this.secret)
+      found.push('the pipe of the host was used');
     found.push(...this.strangeFiles(this.rw));
     return found;
+  }
+
+  private inFifo(): string {
+    const bytes = Buffer.alloc(4096);
+    return bytes.toString('latin1', 0, fs.readSync(this.fifo, bytes));
   }
 
   /** Devices but the one we made, and set-ID files of root that root did not make so. */
@@ -120,6 +138,8 @@ class World {
 
   release(): void {
     this.victim.kill('SIGKILL');
+    this.server?.close();
+    if (this.fifo >= 0) fs.closeSync(this.fifo);
     fs.rmSync(this.base, { recursive: true, force: true });
   }
 }
@@ -194,7 +214,7 @@ async function programs(tally: Tally, runtime: string, filter: string): Promise<
   for (const program of PROGRAMS) {
     if (!program.includes(filter)) continue;
     const world = new World();
-    await world.makeDevice();
+    await world.makeEnds();
     const args = [`/bin/${program}`, world.outside, `${world.victim.pid}`];
     judge(tally, program, world, await inSandbox(runtime, world, args));
     world.release();

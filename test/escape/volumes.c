@@ -1,7 +1,9 @@
 /* Links, "..", hard links, devices and set-ID files in volumes; a read-only volume written to. */
 #include "escape.h"
 #include <linux/openat2.h>
+#include <sys/socket.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 
 static void links(void) {
@@ -114,6 +116,32 @@ static void devices(void) {
   if (fd >= 0) ESCAPED("a device of the volume opened"), close(fd);
 }
 
+/* A socket and a pipe of the volume, at whose other ends the host has a process. */
+static void ends_of_the_host(void) {
+  static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/rw/host-socket"};
+  for (unsigned i = 0; i < 3; i++) {
+    int fd = socket(AF_UNIX, types[i], 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+      ESCAPED("connected to a socket of the host");
+      show("socket of the host", fd);
+    }
+    if (sendto(fd, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address, sizeof address) == 1)
+      ESCAPED("sent to a socket of the host");
+    close(fd);
+    attempts++;
+  }
+  static const int ways[] = {O_RDONLY, O_RDWR, O_WRONLY};
+  for (unsigned i = 0; i < 3; i++) {
+    int fd = open("/rw/host-fifo", ways[i] | O_NONBLOCK);
+    if (fd < 0) continue;
+    show("pipe of the host", fd);
+    if (write(fd, "escaped", 7) < 0) errno = 0;
+    close(fd);
+    attempts++;
+  }
+}
+
 static void set_ids(void) {
   IN_CHILD("an ordinary user's set-ID files", {
     if (setgid(1000) < 0 || setuid(1000) < 0) _exit(1);
@@ -169,6 +197,7 @@ int main(int argc, char **argv) {
   dots();
   hard_links();
   devices();
+  ends_of_the_host();
   set_ids();
   read_only();
   attempt_outside("");
