@@ -19,12 +19,16 @@ namespace {
 
 // Longer than this a stop is not worth waiting for: sleeping and being woken costs about as much.
 constexpr double kSpinNs = 60e3;
+// What is still spent on looking when that has been in vain lately.
+constexpr double kLeastSpinNs = 2e3;
 // Descriptors and children are looked at between this many stops.
 constexpr uint32_t kLookAfter = 64;
 
 uint32_t polls = 0;
 int last_reported = -1;
 size_t scan_from = 0;
+// How long it spins now: less after each time in vain, all again once it would have paid.
+double spin_ns = kSpinNs;
 
 bool DescriptorReady() {
   pollfd fd = {systrap.epoll_fd, POLLIN, 0};
@@ -59,6 +63,12 @@ int Spin(double limit_ns) {
     }
   }
   return -1;
+}
+
+// Learns from a sleep that began at `begin_ns`. The waking is part of it, and costs as much again.
+void LearnFromSleep(double begin_ns) {
+  bool paid = NowNs() - begin_ns < 2 * kSpinNs;
+  spin_ns = paid ? kSpinNs : std::max(spin_ns / 2, kLeastSpinNs);
 }
 
 timespec ToTimespec(double ns) {
@@ -124,14 +134,17 @@ int Poll(double deadline_ns) {
     if (deadline_ns <= 0) return -1;
     double left_ns = deadline_ns == kNever ? kSpinNs : deadline_ns - NowNs();
     if (left_ns <= 0) return -1;
-    if (MaySpin()) {
-      if (int slot = Spin(std::min(left_ns, kSpinNs)); slot >= 0) return Found(slot);
+    bool spun = MaySpin();
+    if (spun) {
+      if (int slot = Spin(std::min(left_ns, spin_ns)); slot >= 0) return Found(slot);
     }
+    double begin_ns = spun ? NowNs() : 0;
     std::atomic_ref<uint32_t> sleeping(systrap.header->sleeping);
     sleeping.store(1);
     int slot = Scan();
     bool ready = slot < 0 && Sleep(deadline_ns);
     sleeping.store(0);
+    if (spun) LearnFromSleep(begin_ns);
     if (slot >= 0) return Found(slot);
     if (ready) return -1;
   }
