@@ -31,6 +31,8 @@ const KEPT_CAPABILITIES = [
   capability.CAP_FSETID,
 ];
 const LAST_CAPABILITY = 63;
+/** Compiled while modules are evaluated, so that the start-up snapshot holds it. */
+const FILTER = compileFilter(GOFER_RULES);
 
 export interface Confined {
   /** O_PATH descriptors of the trees, in the order of the mounts; -errno where one is not there. */
@@ -148,5 +150,5 @@ export function keepToTrees(mounts: readonly GoferMount[], roots: readonly numbe
 /** Once everything is open that the Gofer serves. -errno: the filter is not there. */
 export function lock(): number {
   process.prctl(PR_SET_DUMPABLE, 0);
-  return installFilter(compileFilter(GOFER_RULES));
+  return installFilter(FILTER);
 }

@@ -15,6 +15,7 @@ import { restrictTo } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
 import { compileFilter, installFilter } from '../native/seccomp.ts';
 import type { BootConfig } from '../spec/control/boot.ts';
+import { EINVAL } from '../spec/linux/errno.ts';
 import { O_CLOEXEC, O_WRONLY } from '../spec/linux/fcntl.ts';
 import {
   PR_CAPBSET_DROP,
@@ -29,8 +30,12 @@ import { sentryRules } from '../spec/seccomp/sentry.ts';
 
 /** The user and group without any right: nobody, nogroup. */
 const UNPRIVILEGED = 65534;
-const LAST_CAPABILITY = 63;
 const INIT_PID = 1;
+/** Compiled while modules are evaluated, so that the start-up snapshot holds them. */
+const FILTERS: Readonly<Record<string, Uint8Array>> = {
+  ptrace: compileFilter(sentryRules('ptrace')),
+  systrap: compileFilter(sentryRules('systrap')),
+};
 
 /** Before anything else: threads and stubs inherit what this leaves. The layers that are missing. */
 export function shed(config: BootConfig): string[] {
@@ -97,7 +102,9 @@ function enterEmptyTree(): number {
 
 /** No other user's rights and no capability; none can come back. */
 function becomeUnprivileged(check: Check): void {
-  for (let cap = 0; cap <= LAST_CAPABILITY; cap++) process.prctl(PR_CAPBSET_DROP, cap);
+  // The first that the host does not know ends the list.
+  let cap = 0;
+  while (process.prctl(PR_CAPBSET_DROP, cap) === 0) cap++;
   // Where only root is mapped (rootless) these fail, and the user outside is unprivileged already.
   process.setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED);
   process.setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED);
@@ -110,7 +117,8 @@ export function lock(config: BootConfig, platform: string): number {
   process.prctl(PR_SET_DUMPABLE, 0);
   // Not before: a change of user clears it. Who misses his parent's end sees that of the connection.
   if (config.dieWithParent) process.prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return installFilter(compileFilter(sentryRules(platform)));
+  const filter = FILTERS[platform];
+  return filter === undefined ? -EINVAL : installFilter(filter);
 }
 
 function writeFile(file: string, text: string): number {
