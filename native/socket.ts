@@ -148,7 +148,13 @@ export interface PollFd {
   revents: number;
 }
 
-/** poll(2): how many are ready, or -errno. `timeoutMs` -1 waits without end. */
+/** struct timespec of poll: the host leaves there what was left. */
+const timespec = new Int32Array(4);
+
+/**
+ * poll(2): how many are ready, or -errno. `timeoutMs` -1 waits without end. By ppoll(2), which the host
+ * takes up again by itself when it was stopped.
+ */
 export function poll(fds: readonly PollFd[], timeoutMs: number): number {
   if (fds.length * 8 > result.bytes.length) return -EINVAL;
   for (let i = 0; i < fds.length; i++) {
@@ -156,7 +162,11 @@ export function poll(fds: readonly PollFd[], timeoutMs: number): number {
     result.i32[i * 2] = fd;
     result.u32[i * 2 + 1] = events & 0xffff;
   }
-  const ready = syscall(nr.SYS_poll, result.address, fds.length, timeoutMs);
+  const endless = timeoutMs < 0;
+  timespec[0] = endless ? 0 : Math.floor(timeoutMs / 1000);
+  timespec[2] = endless ? 0 : Math.floor((timeoutMs % 1000) * 1e6);
+  const limit = endless ? null : timespec;
+  const ready = syscall(nr.SYS_ppoll, result.address, fds.length, limit, null, 0);
   for (let i = 0; i < fds.length; i++) {
     (fds[i] as PollFd).revents = ready > 0 ? (result.u16[i * 4 + 3] as number) : 0;
   }

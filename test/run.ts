@@ -3,14 +3,15 @@
  *
  *   run.ts [--runtime=NAME,NAME] [--filter=TEXT] [SUITE...]
  *
- * Suites: check unit guest fuzz escape confinement conformance terminal oci docker (default: all). Runtimes: ours on
- * one platform, `ptrace` or `systrap` (default: both), or `ours`, which leaves the platform to runsc. With
+ * Suites: check unit guest fuzz escape confinement minimality conformance terminal oci docker (default:
+ * all). Runtimes: ours on one platform, `ptrace` or `systrap` (default: both), or `ours`, which leaves the platform to runsc. With
  * native, runc, crun or debian the harness tests itself against another implementation. VERBOSE=1 names
  * what passes.
  */
 import { parseArgs } from 'node:util';
 import { runCheck } from './check.ts';
 import { runConfinement } from './confinement/confinement.ts';
+import { runMinimality } from './confinement/minimality.ts';
 import { runConformance } from './conformance/conformance.ts';
 import { runTerminal } from './conformance/terminal.ts';
 import { runDocker } from './docker/docker.ts';
@@ -31,6 +32,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   fuzz: runFuzz,
   escape: runEscape,
   confinement: runConfinement,
+  minimality: runMinimality,
   conformance: runConformance,
   terminal: runTerminal,
   oci: runOci,

@@ -90,7 +90,7 @@ void* Watch(void*) {
   for (;;) {
     while (armed.load() == 0) syscall(SYS_futex, &armed, FUTEX_WAIT_PRIVATE, 0, nullptr);
     pollfd fds[] = {{epoll_fd, POLLIN, 0}, {timer_fd, POLLIN, 0}};
-    if (poll(fds, 2, -1) <= 0) continue;
+    if (ppoll(fds, 2, nullptr, nullptr) <= 0) continue;
     uint64_t expirations = 0;
     if (fds[1].revents != 0 && read(timer_fd, &expirations, sizeof expirations) > 0) {
       runsc_bell.fetch_or(kTimer);

@@ -19,7 +19,7 @@ const NO_DEVICE = 0xffff & ~S_IFCHR;
 
 export const GOFER_RULES: readonly SyscallRule[] = [
   // Its connections, which the CLI made.
-  { nr: nr.SYS_poll, why: 'the one sleep of the Gofer' },
+  { nr: nr.SYS_ppoll, why: 'the one sleep of the Gofer' },
   { nr: nr.SYS_recvfrom, why: 'requests; no address', when: [[{ arg: 4, equals: 0 }]] },
   { nr: nr.SYS_sendto, why: 'replies; no address', when: [[{ arg: 4, equals: 0 }]] },
   { nr: nr.SYS_sendmsg, why: 'replies with an open file' },
@@ -60,7 +60,7 @@ export const GOFER_RULES: readonly SyscallRule[] = [
     why: 'a descriptor for the Sentry; locks',
     when: [[{ arg: 1, is: [F_DUPFD_CLOEXEC, F_OFD_SETLK, F_OFD_GETLK] }]],
   },
-  { nr: nr.SYS_write, why: 'the debug log, last words' },
+  { nr: nr.SYS_write, why: 'last words of V8; V8 tells the event loop, which is /dev/null' },
 
   // Memory of V8 and malloc, as for the Sentry.
   { nr: nr.SYS_brk, why: 'malloc' },
@@ -96,6 +96,5 @@ export const GOFER_RULES: readonly SyscallRule[] = [
   { nr: nr.SYS_futex, why: 'V8' },
   { nr: nr.SYS_getpid, why: 'V8 at each garbage collection' },
   { nr: nr.SYS_sched_setaffinity, why: 'follows the Sentry to its processor' },
-  { nr: nr.SYS_restart_syscall, why: 'a sleep goes on after the host stopped the process' },
   { nr: nr.SYS_exit_group, why: 'the end' },
 ];

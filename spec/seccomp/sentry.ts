@@ -61,16 +61,13 @@ const COMMON: readonly SyscallRule[] = [
   { nr: nr.SYS_accept4, why: 'commands of the CLI' },
 
   // Waiting.
-  { nr: nr.SYS_poll, why: 'one look at a descriptor' },
-  { nr: nr.SYS_ppoll, why: 'the one sleep of the Sentry' },
+  { nr: nr.SYS_ppoll, why: 'the one sleep of the Sentry; looks at a descriptor' },
   { nr: nr.SYS_epoll_ctl, why: 'descriptors that the sleep watches' },
   { nr: nr.SYS_epoll_wait, why: 'which of them are ready' },
   { nr: nr.SYS_futex, why: 'stub threads; V8', when: [[{ arg: 1, is: FUTEX_OPERATIONS }]] },
   { nr: nr.SYS_signalfd4, why: 'size changes of a terminal' },
   { nr: nr.SYS_rt_sigprocmask, why: 'children are heard of while sleeping only' },
   { nr: nr.SYS_rt_sigreturn, why: 'the end of a signal handler' },
-  { nr: nr.SYS_restart_syscall, why: 'a sleep goes on after the host stopped the process' },
-  { nr: nr.SYS_sched_yield, why: 'V8 and libc wait for a lock' },
 
   // Memory of V8 and malloc. Nothing becomes executable: V8's code range is so from the beginning.
   { nr: nr.SYS_brk, why: 'malloc' },

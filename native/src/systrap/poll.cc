@@ -32,7 +32,8 @@ double spin_ns = kSpinNs;
 
 bool DescriptorReady() {
   pollfd fd = {systrap.epoll_fd, POLLIN, 0};
-  return poll(&fd, 1, 0) > 0;
+  timespec none{};
+  return ppoll(&fd, 1, &none, nullptr) > 0;
 }
 
 int TakeReady() {
