@@ -116,3 +116,28 @@ test('pages written around one fork do not fault after the next', () => {
   mm.release();
   expect(host.memory.reservedBytes).toBe(0);
 });
+
+test('what children write is theirs from the fork on, though the parent does not write it', () => {
+  const host = new FakeHost(2 ** 24);
+  const mm = host.newManager();
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS;
+  const at = mm.mmap({ addr: 0, length: 2 ** 20, prot: RW, flags, file: null, offset: 0 });
+  const word = at + 100 * PAGE_SIZE;
+  store(host, mm, word, 1);
+  const first = fork(mm);
+  store(host, first, word, 3);
+  first.release();
+  for (let i = 0; i < 3; i++) {
+    const child = fork(mm);
+    const { flushes } = fakeSpace(child);
+    expect(store(host, child, word, 5)).toBe(0);
+    expect(fakeSpace(child).flushes).toBe(flushes);
+    expect(load(host, mm, word)).toBe(1);
+    expect(difference(mm)).toBe('');
+    expect(difference(child)).toBe('');
+    child.release();
+  }
+  expect(store(host, mm, word, 2)).toBe(0);
+  mm.release();
+  expect(host.memory.reservedBytes).toBe(0);
+});

@@ -39,7 +39,8 @@ export function forkMemory(
   child.callSites = mm.callSites?.copy() ?? null;
   copyBounds(mm, child);
   let result = 0;
-  for (const vma of mm.vmas.items) if (result === 0) result = copyVma(mm, child, vma, forked.empty);
+  for (const vma of mm.vmas.items)
+    if (result === 0) result = copyVma(mm, child, vma, forked.empty, expected);
   if (result === 0) result = child.commit();
   if (result < 0) {
     child.release();
@@ -89,7 +90,13 @@ function splitOwn(mm: MemoryManager, start: number, end: number): void {
 }
 
 /** Gives the child, in whose space is everything of the parent's or nothing, what it inherits of `vma`. 0 or -ENOMEM. */
-function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma, empty: boolean): number {
+function copyVma(
+  mm: MemoryManager,
+  child: MemoryManager,
+  vma: Vma,
+  empty: boolean,
+  expected: readonly Range[],
+): number {
   const { start, end } = vma;
   if (vma.flags & VM_DONTFORK) {
     if (vma.prot !== PROT_NONE && !empty) child.space.unmap(start, end - start);
@@ -111,28 +118,57 @@ function copyVma(mm: MemoryManager, child: MemoryManager, vma: Vma, empty: boole
     // A Pma may span neighbouring shared Vmas: each takes its part.
     const from = Math.max(pma.start, start);
     const to = Math.min(pma.end, end);
-    const offset = pma.offset + (from - pma.start);
     const { fd, cow, fromFile } = pma;
-    if (!cow && !isShared(vma)) {
-      const own = copyPages(mm, offset, to - from);
+    const mayCopy = fd === IN_MEMORY_FILE && !isShared(vma) && !fromFile;
+    const likely = mayCopy && cow && (vma.prot & PROT_WRITE) !== 0 ? expected : [];
+    let at = from;
+    for (const window of likely) {
+      const first = Math.max(window.start, at);
+      const last = Math.min(window.end, to);
+      if (first >= last) continue;
+      if (first > at) share(mm, child, pma, at, first);
+      const own = copyPages(mm, child, pma, first, last);
       if (own < 0) return own;
-      child.pmas.insert({ start: from, end: to, fd, offset: own, cow, fromFile, shadow: -1 });
-      if (!empty) hostMap(child, copy, from, to);
+      if (!empty) hostMap(child, copy, first, last);
+      at = last;
+    }
+    if (at >= to) continue;
+    if (cow || isShared(vma)) {
+      share(mm, child, pma, at, to);
       continue;
     }
-    if (fd === IN_MEMORY_FILE) mm.memory.retain(offset, to - from);
-    child.pmas.insert({ start: from, end: to, fd, offset, cow, fromFile, shadow: -1 });
+    const own = copyPages(mm, child, pma, at, to);
+    if (own < 0) return own;
+    if (!empty) hostMap(child, copy, at, to);
   }
   if (empty) hostMap(child, copy, start, end);
   return 0;
 }
 
-/** The MemoryFile offset of a copy, or -ENOMEM. */
-function copyPages(mm: MemoryManager, offset: number, length: number): number {
+/** The child has [start, end) of `pma` as the parent has it. */
+function share(mm: MemoryManager, child: MemoryManager, pma: Pma, start: number, end: number) {
+  const { fd, cow, fromFile } = pma;
+  const offset = pma.offset + (start - pma.start);
+  if (fd === IN_MEMORY_FILE) mm.memory.retain(offset, end - start);
+  child.pmas.insert({ start, end, fd, offset, cow, fromFile, shadow: -1 });
+}
+
+/** The child gets a copy of [start, end) of `pma`. 0 or -ENOMEM. */
+function copyPages(
+  mm: MemoryManager,
+  child: MemoryManager,
+  pma: Pma,
+  start: number,
+  end: number,
+): number {
   const { memory } = mm;
-  const own = memory.allocate(length);
-  if (own >= 0) memory.bytes.copyWithin(own, offset, offset + length);
-  return own;
+  const own = memory.allocate(end - start);
+  if (own < 0) return own;
+  const from = pma.offset + (start - pma.start);
+  memory.bytes.copyWithin(own, from, from + (end - start));
+  const { fd, fromFile } = pma;
+  child.pmas.insert({ start, end, fd, offset: own, cow: false, fromFile, shadow: -1 });
+  return 0;
 }
 
 function copyBounds(mm: MemoryManager, child: MemoryManager): void {

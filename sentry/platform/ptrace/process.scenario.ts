@@ -288,8 +288,10 @@ export const processScenarios: Record<string, () => void> = {
         return thread;
       });
       if (i % 2 === 0) context.resume();
-      // Long enough for those that compute to be on other processors.
-      platform.poll(soon());
+      // Long enough for those that compute to be on other processors, and to have been there.
+      for (let wait = 0; wait < 100 && (wait === 0 || readData()[1] === 0n); wait++) {
+        platform.poll(soon());
+      }
       const threads = threadIds(space.pid);
       // One that was let go alone and has yet to stop counts too.
       if (i % 4 >= 2) others[1]!.release();
