@@ -44,9 +44,9 @@ test.runIf(asRoot)('serves, confined, until its clients are gone', async () => {
     '/root',
   ]);
   const status = nodeFs.readFileSync(`${proc}/status`, 'utf8');
-  expect(/CapEff:\t(\w+)/.exec(status)![1]).toBe('000000000800001f');
-  expect(/CapPrm:\t(\w+)/.exec(status)![1]).toBe('000000000800001f');
-  expect(/CapBnd:\t(\w+)/.exec(status)![1]).toBe('000000000800001f');
+  expect(/CapEff:\t(\w+)/.exec(status)![1]).toBe('000000000000001f');
+  expect(/CapPrm:\t(\w+)/.exec(status)![1]).toBe('000000000000001f');
+  expect(/CapBnd:\t(\w+)/.exec(status)![1]).toBe('000000000000001f');
   expect(/NoNewPrivs:\t(\d)/.exec(status)![1]).toBe('1');
   const kinds = nodeFs
     .readdirSync(`${proc}/fd`)

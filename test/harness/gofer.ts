@@ -8,7 +8,12 @@ import * as fs from '../../native/fs.ts';
 import { socketpair } from '../../native/socket.ts';
 import { SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
 
-const NODE_FLAGS = ['--single-threaded', '--disable-warning=ExperimentalWarning'];
+/** As runsc itself: the gofer's filter knows of no other thread, and V8's workers would be killed. */
+const NODE_FLAGS = [
+  '--single-threaded',
+  '--v8-pool-size=0',
+  '--disable-warning=ExperimentalWarning',
+];
 
 export interface Gofer {
   readonly child: ChildProcess;
