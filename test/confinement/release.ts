@@ -33,12 +33,14 @@ function shared(pid: number, names: readonly string[]): string[] {
   return names.filter((name) => namespace(pid, name) === namespace('self', name));
 }
 
-/** Host files that it holds open, beside the pipes of this harness. */
+/** Host files that it holds open, beside this harness's pipes and the list of its own mappings. */
 function openFiles(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
   return readdirSync(folder)
     .map((fd) => readlinkSync(join(folder, fd)))
-    .filter((target) => /io_uring|^\/(etc|proc|tmp|usr|var)\/(?!runsc-pipe)/.test(target));
+    .filter((target) =>
+      /io_uring|^\/(etc|proc|tmp|usr|var)\/(?!runsc-pipe|\d+\/maps)/.test(target),
+    );
 }
 
 /** The stubs: who else is in the pid namespace. */
