@@ -288,7 +288,11 @@ export class Client extends Session {
   private readdirPlain(fid: number): DirentPlus[] | number {
     const opened = this.open(fid, p9.P9_DIRECTORY);
     if (typeof opened === 'number') return opened;
-    if (opened.fid < 0) return this.broken();
+    if (opened.hostFd >= 0) {
+      // A regular file in the place of a directory.
+      fs.close(opened.hostFd);
+      return this.broken();
+    }
     const names: string[] = [];
     let error = 0;
     for (let offset = 0; ; ) {
