@@ -33,7 +33,7 @@ test.runIf(asRoot)('serves, confined, until its clients are gone', async () => {
   if (typeof single === 'number') throw new Error(`errno ${-single}`);
   expect(fs.pread(single.hostFd, bytes, 0)).toBe(5);
 
-  const proc = `/proc/${gofer.child.pid}`;
+  const proc = `/proc/${gofer.pid()}`;
   expect(nodeFs.readdirSync(`${proc}/root`).sort()).toEqual(['mounts', 'proc', 'root']);
   expect(nodeFs.readdirSync(`${proc}/root/proc/self`)).toEqual(['fd']);
   const mounts = nodeFs.readFileSync(`${proc}/mounts`, 'utf8').trim().split('\n');
@@ -70,7 +70,7 @@ test.runIf(asRoot)('read-only mounts are read-only to the host too', async () =>
   const gofer = startGofer('main-ro', [tree]);
   const client = Client.connect(gofer.fds[0]!) as Client;
   expect(client.attach()).toBeTypeOf('object');
-  const mounts = nodeFs.readFileSync(`/proc/${gofer.child.pid}/mounts`, 'utf8');
+  const mounts = nodeFs.readFileSync(`/proc/${gofer.pid()}/mounts`, 'utf8');
   expect(/ \/root \S+ (\S+)/.exec(mounts)![1]).toMatch(/^ro,nosuid,nodev/);
   client.close();
   expect(await gofer.ended).toBe(0);
@@ -81,7 +81,7 @@ test('descriptors that a client sends are not kept', async () => {
   const client = Client.connect(gofer.fds[0]!) as Client;
   const root = client.attach();
   if (typeof root === 'number') throw new Error(`errno ${-root}`);
-  const held = (): number => nodeFs.readdirSync(`/proc/${gofer.child.pid}/fd`).length;
+  const held = (): number => nodeFs.readdirSync(`/proc/${gofer.pid()}/fd`).length;
   const before = held();
   const message = encodeToBytes('Tgetattr', 1, { fid: 99, mask: 0 }, 64)!;
   const mine = nodeFs.openSync(import.meta.filename, 'r');

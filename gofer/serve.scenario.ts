@@ -1,11 +1,15 @@
 /**
  * A gofer for tests, as a program: `serve.scenario.ts MODE SOURCE...`. Descriptor 3 + i is the
  * connection for source i. MODE: `rw` or `ro` serves unconfined; `main` and `main-ro` run the real
- * goferMain, with its confinement.
+ * goferMain, with its confinement, in a forked process as runsc does: V8's threads, which its filter
+ * would kill, are not there.
  */
 import * as fs from '../native/fs.ts';
-import { exit, umask } from '../native/process.ts';
+import { fork } from '../native/index.ts';
+import { exit, prctl, umask, wait4 } from '../native/process.ts';
 import { O_CLOEXEC, O_PATH } from '../spec/linux/fcntl.ts';
+import { PR_SET_PDEATHSIG } from '../spec/linux/prctl.ts';
+import { SIGKILL } from '../spec/linux/signal.ts';
 import { Attachments } from './attachments.ts';
 import { goferMain } from './main.ts';
 
@@ -14,7 +18,14 @@ const readonly = mode.endsWith('ro');
 
 if (mode.startsWith('main')) {
   const mounts = sources.map((source, i) => ({ source, readonly, fd: 3 + i }));
-  goferMain({ mounts, rootless: false, debugLogFd: 2, stderrFd: -1 });
+  const pid = fork();
+  if (pid === 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    goferMain({ mounts, rootless: false, debugLogFd: 2, stderrFd: -1 });
+  }
+  for (const { fd } of mounts) fs.close(fd);
+  const ended = wait4(pid, 0);
+  exit(typeof ended !== 'number' && ended.status === 0 ? 0 : 1);
 }
 
 umask(0);

@@ -8,7 +8,7 @@ import * as fs from '../../native/fs.ts';
 import { socketpair } from '../../native/socket.ts';
 import { SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
 
-/** As runsc itself: the gofer's filter knows of no other thread, and V8's workers would be killed. */
+/** As runsc itself, which forks. */
 const NODE_FLAGS = [
   '--single-threaded',
   '--v8-pool-size=0',
@@ -17,6 +17,8 @@ const NODE_FLAGS = [
 
 export interface Gofer {
   readonly child: ChildProcess;
+  /** In mode `main` the process that serves, a child of `child`. */
+  readonly pid: () => number;
   /** Our ends of the connections, one per source. */
   readonly fds: readonly number[];
   readonly ended: Promise<number | null>;
@@ -34,7 +36,9 @@ export function startGofer(mode: string, sources: readonly string[]): Gofer {
   });
   for (const pair of pairs) fs.close(pair[1]);
   const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
-  return { child, fds: pairs.map((p) => p[0]), ended };
+  const children = `/proc/${child.pid}/task/${child.pid}/children`;
+  const pid = (): number => Number(nodeFs.readFileSync(children, 'utf8'));
+  return { child, pid, fds: pairs.map((p) => p[0]), ended };
 }
 
 /** An empty directory; the caller removes it. */
