@@ -155,6 +155,8 @@ void CountTicks() {
 // The first application thread shows where the host lays its frames.
 int ProbeFrame() {
   int process = CloneProcess(systrap.template_process, 0);
+  // One that has ended before it told of itself.
+  if (process == -EAGAIN) return -ENOTSUP;
   if (process < 0) return process;
   double limit = NowNs() + kFirstStopNs;
   std::atomic_ref<uint32_t> state(MailboxOf(0)->state);
