@@ -2,15 +2,17 @@
  * Floating-point state in signal frames: XSAVE format, described by a few words in the part of the
  * FXSAVE area that software may use (Linux's struct _fpx_sw_bytes), and a second magic number behind it.
  */
-import { EFAULT, EINVAL } from '../../spec/linux/errno.ts';
+import { EFAULT, EINVAL, ESRCH } from '../../spec/linux/errno.ts';
 import { FPSTATE, FPX_SW_BYTES } from '../../spec/linux/layout/signal.ts';
 import { getU32, putU32 } from '../../spec/linux/little_endian.ts';
 import {
   FP_XSTATE_MAGIC1,
   FP_XSTATE_MAGIC2,
   FP_XSTATE_MAGIC2_SIZE,
+  SIGKILL,
 } from '../../spec/linux/signal.ts';
 import type { Context } from '../platform/platform.ts';
+import { beginGroupExit } from './exit.ts';
 import type { Task } from './task.ts';
 
 const LEGACY_SIZE = FPSTATE.size;
@@ -23,7 +25,7 @@ const XFEATURES_X87_SSE = 3;
 const TILE_FEATURES = 0x60000;
 const TILE_START = 2752;
 
-/** The bytes for the frame, or null when the platform cannot tell. */
+/** The bytes for the frame, or null when the host thread is gone. */
 export function saveFpFrame(context: Context): Uint8Array | null {
   const full = context.fpStateSize;
   let bytes = new Uint8Array(full + FP_XSTATE_MAGIC2_SIZE);
@@ -71,7 +73,10 @@ export function loadFpFrame(t: Task, addr: number): number {
     putU32(bytes, XSTATE_BV, XFEATURES_X87_SSE);
   }
   bytes.fill(0, SW_AT, LEGACY_SIZE);
-  return context.setFpState(bytes) < 0 ? -EINVAL : 0;
+  const r = context.setFpState(bytes);
+  // Its host thread is gone, which the platform has yet to tell.
+  if (r === -ESRCH) beginGroupExit(t.group, SIGKILL);
+  return r === -EINVAL ? -EINVAL : 0;
 }
 
 /** Bytes of XSAVE state behind a frame's magic numbers; 512 when they do not say so. */

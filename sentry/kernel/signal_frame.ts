@@ -17,6 +17,7 @@ import {
   SIGBUS,
   SIGFPE,
   SIGILL,
+  SIGKILL,
   SIGSEGV,
   SIGTRAP,
   SS_AUTODISARM,
@@ -48,6 +49,7 @@ import {
   REG_SS,
 } from '../platform/platform.ts';
 import { NO_ALTERNATE_STACK, onAlternateStack, setAlternateStack } from './alternate_stack.ts';
+import { beginGroupExit } from './exit.ts';
 import { loadFpFrame, saveFpFrame } from './fp_frame.ts';
 import { encodeSigInfo } from './siginfo.ts';
 import type { SigInfo, SignalAction } from './signal.ts';
@@ -126,7 +128,11 @@ export function pushSignalFrame(
     entering = true;
   }
   const fp = saveFpFrame(t.context);
-  if (fp === null) return -EFAULT;
+  if (fp === null) {
+    // Its host thread is gone, which the platform has yet to tell.
+    beginGroupExit(t.group, SIGKILL);
+    return 0;
+  }
   const fpAt = floorTo(sp - fp.length, FP_ALIGNMENT);
   const frameAt = floorTo(fpAt - RT_SIGFRAME.size, 16) - 8;
   if ((wasOn || entering) && (stack.flags & SS_AUTODISARM) === 0 && frameAt < stack.address) {
