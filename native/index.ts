@@ -44,8 +44,11 @@ export interface Addon {
   tscInvariant(): boolean;
   /** The CPUID instruction: fills [eax, ebx, ecx, edx]. */
   cpuid(leaf: number, subleaf: number, into: Uint32Array): void;
-  /** The processor this thread runs on just now. */
-  currentCpu(): number;
+  /**
+   * The processor this thread runs on, for who is about to wait for another process there. On systrap it
+   * stays on it until it sleeps for want of work: woken on another, idle one it would be late.
+   */
+  stayOnCpu(): number;
   /**
    * Opens the list of our mappings, which starting a platform and `trimMemory` read, while /proc is in
    * reach. Its descriptor, or -1.
@@ -113,7 +116,7 @@ export let getpid: Addon['getpid'];
 export let sampleClocks: Addon['sampleClocks'];
 export let tscInvariant: Addon['tscInvariant'];
 export let cpuid: Addon['cpuid'];
-export let currentCpu: Addon['currentCpu'];
+export let stayOnCpu: Addon['stayOnCpu'];
 export let keepMaps: Addon['keepMaps'];
 export let trimMemory: Addon['trimMemory'];
 
@@ -135,7 +138,7 @@ export function loadAddon(): void {
     ? loadSealed()
     : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
   ({ syscall, addressOf, clockNs, monotonicNs, mapFile, mapPages, fork, quietLoop } = addon);
-  ({ exit, getpid, sampleClocks, tscInvariant, cpuid, currentCpu, keepMaps, trimMemory } = addon);
+  ({ exit, getpid, sampleClocks, tscInvariant, cpuid, stayOnCpu, keepMaps, trimMemory } = addon);
   loaded = true;
   for (const then of waiting.splice(0)) then();
 }

@@ -1,10 +1,9 @@
-// The processor: cpuid(leaf, subleaf, into), the CPUID instruction, for /proc/cpuinfo; currentCpu().
+// The processor: cpuid(leaf, subleaf, into), the CPUID instruction, for /proc/cpuinfo.
 //
 // `into` is a Uint32Array of 4: eax, ebx, ecx, edx. Leaves that the processor does not have give what
 // it gives for them; the caller looks at the highest leaf first.
 
 #include <cpuid.h>
-#include <sched.h>
 
 #include "addon.h"
 
@@ -26,14 +25,10 @@ napi_value Cpuid(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// The processor this thread runs on, without a system call.
-napi_value CurrentCpu(napi_env env, napi_callback_info) { return MakeNumber(env, sched_getcpu()); }
-
 }  // namespace
 
 void ExportCpuid(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "cpuid", Cpuid);
-  Export(env, exports, "currentCpu", CurrentCpu);
 }
 
 }  // namespace runsc

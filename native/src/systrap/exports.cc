@@ -59,6 +59,10 @@ napi_value PollPlatform(napi_env env, napi_callback_info info) {
   return slot;
 }
 
+napi_value Stay(napi_env env, napi_callback_info) {
+  return MakeNumber(env, systrap::StayOnCpu());
+}
+
 // process(from or -1, fromSlot, slot): a new space's index, or -errno.
 napi_value NewProcess(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
@@ -148,6 +152,7 @@ napi_value RunTimeNs(napi_env env, napi_callback_info info) {
 void ExportSystrap(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "systrapStart", StartPlatform);
   Export(env, exports, "systrapPoll", PollPlatform);
+  Export(env, exports, "stayOnCpu", Stay);
   Export(env, exports, "systrapProcess", NewProcess);
   Export(env, exports, "systrapThread", NewThread);
   Export(env, exports, "systrapOps", Ops);

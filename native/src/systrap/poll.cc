@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ constexpr uint32_t kLookAfter = 64;
 uint32_t polls = 0;
 int last_reported = -1;
 size_t scan_from = 0;
+// The Sentry is bound to the processor it has.
+bool stays = false;
 // How long it spins now: less after each time in vain, all again once it would have paid.
 double spin_ns = kSpinNs;
 
@@ -82,6 +85,8 @@ bool Sleep(double deadline_ns) {
   sigset_t open;
   pthread_sigmask(SIG_BLOCK, nullptr, &open);
   sigdelset(&open, SIGCHLD);
+  if (stays) sched_setaffinity(0, sizeof systrap.allowed, &systrap.allowed);
+  stays = false;
   pollfd fds[] = {{systrap.epoll_fd, POLLIN, 0}, {systrap.doorbell_fd, POLLIN, 0}};
   timespec timeout{};
   if (deadline_ns != kNever) timeout = ToTimespec(std::max(deadline_ns - NowNs(), 0.0));
@@ -105,6 +110,16 @@ uint32_t CurrentCpu() {
   uint32_t limit = 0x7b;
   asm("lsl %0, %0" : "+r"(limit)::"cc");
   return limit & 0xfff;
+}
+
+int StayOnCpu() {
+  int cpu = sched_getcpu();
+  if (stays || systrap.shared == nullptr || systrap.processors == 1) return cpu;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  stays = sched_setaffinity(0, sizeof one, &one) == 0;
+  return sched_getcpu();
 }
 
 int Scan() {

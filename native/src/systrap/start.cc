@@ -181,6 +181,7 @@ void Undo() {
   munmap(systrap.controls, kControlBytes * kMaxProcesses);
   munmap(systrap.header, kHeaderBytes);
   munmap(systrap.shared, kSharedBytes);
+  systrap.shared = nullptr;
   for (int fd : {systrap.code_fd, systrap.header_fd, systrap.control_fd, systrap.area_fd,
                  systrap.result_fd, systrap.child_result_fd, systrap.done_fd, systrap.doorbell_fd,
                  systrap.epoll_fd}) {

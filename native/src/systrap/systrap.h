@@ -176,6 +176,8 @@ bool BecomesHot(int process, uint64_t address);
 // The processor this thread is on.
 uint32_t CurrentCpu();
 int Poll(double deadline_ns);
+// Keeps the Sentry on its processor until it sleeps in Poll; which that is.
+int StayOnCpu();
 // Has the mailboxes of running threads looked at once: a slot to report, or -1.
 int Scan();
 

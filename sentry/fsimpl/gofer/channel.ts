@@ -7,7 +7,7 @@
  * the protocol, and its death, makes the channel dead, and from then on every call answers -EIO.
  */
 import * as fs from '../../../native/fs.ts';
-import { currentCpu } from '../../../native/process.ts';
+import { stayOnCpu } from '../../../native/process.ts';
 import * as socket from '../../../native/socket.ts';
 import { EAGAIN, EINTR, EIO, ENFILE } from '../../../spec/linux/errno.ts';
 import { MSG_CTRUNC, MSG_NOSIGNAL } from '../../../spec/linux/socket.ts';
@@ -139,7 +139,7 @@ export class Channel {
 
   /** Lets the server follow this thread to its processor. */
   private tellCpu(): void {
-    const cpu = currentCpu();
+    const cpu = stayOnCpu();
     if (cpu === this.cpu || cpu < 0) return;
     this.cpu = cpu;
     this.post('Tsetcpu', { cpu });
