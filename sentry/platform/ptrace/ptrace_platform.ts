@@ -10,10 +10,10 @@ import { kill, wait4 } from '../../../native/process.ts';
 import { type PtraceShared, ptrace } from '../../../native/ptrace.ts';
 import { ENOMEM } from '../../../spec/linux/errno.ts';
 import { SIGKILL } from '../../../spec/linux/signal.ts';
+import { EpollHostPoller } from '../epoll_host_poller.ts';
 import type { Platform } from '../platform.ts';
 import { PtraceAddressSpace } from './ptrace_address_space.ts';
 import { PtraceContext } from './ptrace_context.ts';
-import { PtraceHostPoller } from './ptrace_host_poller.ts';
 import {
   HEADER_RESUMING,
   HEADER_RUNNING,
@@ -32,7 +32,7 @@ export class PtracePlatform implements Platform {
   readonly taskSize: number;
   readonly callEntry: number = 0;
   readonly fpStateSize: number;
-  readonly hostPoller: PtraceHostPoller;
+  readonly hostPoller: EpollHostPoller;
   /** The shared memory as words: the header, then a record for each slot. */
   readonly words: Uint32Array;
   readonly spaces = new Set<PtraceAddressSpace>();
@@ -51,7 +51,7 @@ export class PtracePlatform implements Platform {
     this.#maxSlots = shared.maxSlots;
     this.#firstRecord = HEADER_SLOTS + shared.maxSlots;
     this.#templatePid = shared.templatePid;
-    this.hostPoller = new PtraceHostPoller(shared.epollFd);
+    this.hostPoller = new EpollHostPoller(shared.epollFd, () => ptrace.doorbellAnswer());
   }
 
   /** Starts the platform; -errno when the host does not let us trace. Once per process. */

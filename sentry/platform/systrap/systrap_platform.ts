@@ -12,6 +12,7 @@ import { kill, wait4 } from '../../../native/process.ts';
 import { type SystrapShared, systrap } from '../../../native/systrap.ts';
 import { ENOMEM } from '../../../spec/linux/errno.ts';
 import { SIGKILL } from '../../../spec/linux/signal.ts';
+import { EpollHostPoller } from '../epoll_host_poller.ts';
 import type { Platform } from '../platform.ts';
 import {
   HEADER_RESUMING,
@@ -24,7 +25,6 @@ import {
 } from '../ptrace/record.ts';
 import { type SpareProcess, SystrapAddressSpace } from './systrap_address_space.ts';
 import { SystrapContext } from './systrap_context.ts';
-import { SystrapHostPoller } from './systrap_host_poller.ts';
 
 const WALL = 0x40000000;
 /** Processes kept for later spaces, and how many threads one of them may have. */
@@ -41,7 +41,7 @@ export class SystrapPlatform implements Platform {
   readonly taskSize: number;
   readonly callEntry: number;
   readonly fpStateSize: number;
-  readonly hostPoller: SystrapHostPoller;
+  readonly hostPoller: EpollHostPoller;
   /** The shared memory as words: the header, then a record for each slot. */
   readonly words: Uint32Array;
   readonly spaces = new Set<SystrapAddressSpace>();
@@ -62,7 +62,7 @@ export class SystrapPlatform implements Platform {
     this.#maxSlots = shared.maxSlots;
     this.#firstRecord = HEADER_SLOTS + shared.maxSlots;
     this.#templatePid = shared.templatePid;
-    this.hostPoller = new SystrapHostPoller(shared.epollFd);
+    this.hostPoller = new EpollHostPoller(shared.epollFd);
   }
 
   /** Starts the platform, or tells why it cannot run here. Once per process. */

@@ -1,21 +1,26 @@
-/** Host descriptors watched through an epoll(7) instance, edge-triggered. */
+/** Host descriptors watched through an epoll(7) instance, edge-triggered: on both platforms. */
 
-import { result } from '../../../native/bytes.ts';
-import { syscall } from '../../../native/index.ts';
-import * as epoll from '../../../spec/linux/poll.ts';
-import { SYS_epoll_ctl, SYS_epoll_wait } from '../../../spec/linux/syscall_numbers.ts';
-import type { HostPoller } from '../platform.ts';
+import { result } from '../../native/bytes.ts';
+import { syscall } from '../../native/index.ts';
+import * as epoll from '../../spec/linux/poll.ts';
+import { SYS_epoll_ctl, SYS_epoll_wait } from '../../spec/linux/syscall_numbers.ts';
+import type { HostPoller } from './platform.ts';
 
 /** struct epoll_event is packed: 32 bits of events, 64 of data (the descriptor, here). */
 const EVENT_WORDS = 3;
 const EVENTS_AT_ONCE = 128;
+/** However busy the descriptors are, the tasks have their turn. */
+const ROUNDS_AT_ONCE = 8;
 
-export class SystrapHostPoller implements HostPoller {
+export class EpollHostPoller implements HostPoller {
   readonly #epollFd: number;
+  readonly #beforeDrain: () => void;
   readonly #callbacks = new Map<number, (events: number) => void>();
 
-  constructor(epollFd: number) {
+  /** `beforeDrain` tells whoever woke us for these descriptors that they are looked at. */
+  constructor(epollFd: number, beforeDrain: () => void = () => undefined) {
     this.#epollFd = epollFd;
+    this.#beforeDrain = beforeDrain;
   }
 
   add(fd: number, onReady: (events: number) => void): number {
@@ -34,7 +39,8 @@ export class SystrapHostPoller implements HostPoller {
   }
 
   drain(): void {
-    for (;;) {
+    this.#beforeDrain();
+    for (let round = 0; round < ROUNDS_AT_ONCE; round++) {
       const { address, u32 } = result;
       const count = syscall(SYS_epoll_wait, this.#epollFd, address, EVENTS_AT_ONCE, 0);
       if (count <= 0) return;
