@@ -67,7 +67,11 @@ export function touch(mm: MemoryManager, vma: Vma, page: number): number {
   const size = vma.file === null ? LAZY_WINDOW : FILE_WINDOW;
   const windowStart = Math.max(vma.start, page - (page % size));
   const windowEnd = Math.min(vma.end, page - (page % size) + size);
-  if (vma.file === null) return populate(mm, vma, windowStart, windowEnd);
+  if (vma.file === null) {
+    // In one piece if there is memory for it; what counts is the page.
+    populate(mm, vma, windowStart, windowEnd);
+    return mm.pmas.find(page) === null ? populate(mm, vma, page, page + PAGE_SIZE) : 0;
+  }
   // First the page itself, whose failure counts; then what surrounds it, as far as that goes.
   const result = populate(mm, vma, page, page + PAGE_SIZE);
   if (result < 0) return result;

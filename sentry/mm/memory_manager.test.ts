@@ -23,7 +23,7 @@ import {
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import type { Context } from '../platform/platform.ts';
 import { difference, FakeFile, FakeHost, fakeSpace, load, store } from './fake_space.ts';
-import { FAULT_ACCERR, FAULT_BUS, FAULT_MAPERR } from './fault.ts';
+import { FAULT_ACCERR, FAULT_BUS, FAULT_MAPERR, FAULT_OOM } from './fault.ts';
 import { FilePages } from './file_pages.ts';
 import { IoBuffer } from './io_buffer.ts';
 import type { MemoryManager } from './memory_manager.ts';
@@ -99,6 +99,26 @@ describe('mmap', () => {
     expect(store(host, mm, at + 2 ** 35, 7)).toBe(0);
     expect(load(host, mm, at + 2 ** 35)).toBe(7);
     expect(host.memory.reservedBytes).toBe(16 * MIB);
+    expect(difference(mm)).toBe('');
+  });
+
+  test('where memory ends inside the window, each page touched is backed or an error', () => {
+    const host = new FakeHost(17 * MIB);
+    const mm = host.newManager();
+    const at = anon(mm, 2 ** 28);
+    const window = at + (16 * MIB - (at % (16 * MIB)));
+    expect(store(host, mm, window, 1)).toBe(0);
+    // One MiB is left: the window does not fit, the page does.
+    const next = window + 16 * MIB;
+    expect(store(host, mm, next + MIB, 2)).toBe(0);
+    expect(host.memory.reservedBytes).toBe(16 * MIB + PAGE_SIZE);
+    // The window begins with a page that is backed, and the next is still no error.
+    expect(store(host, mm, next, 3)).toBe(0);
+    expect(mm.readU8(next + 9 * PAGE_SIZE)).toBe(0);
+    expect(load(host, mm, next + MIB)).toBe(2);
+    while (anon(mm, 1) > 0);
+    expect(mm.readU8(next + 12 * MIB)).toBe(-EFAULT);
+    expect(store(host, mm, next + 12 * MIB, 4)).toBe(-FAULT_OOM);
     expect(difference(mm)).toBe('');
   });
 });
