@@ -1,6 +1,6 @@
 /**
  * The native half of the ptrace platform: raw calls over slots of the shared records. Only
- * sentry/platform/ptrace uses it, and only from the thread that called `ptraceStart`.
+ * sentry/platform uses it, and only from the thread that called `ptraceStart`.
  */
 
 import { addon } from './index.ts';

@@ -1,6 +1,6 @@
 /**
  * The native half of the systrap platform: raw calls over slots of the shared records, and spaces,
- * which are indices of stub processes. Only sentry/platform/systrap uses it.
+ * which are indices of stub processes. Only sentry/platform uses it.
  */
 
 import { addon } from './index.ts';

@@ -12,7 +12,7 @@ import {
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
 import { type Context, REG_RIP } from '../platform/platform.ts';
-import { RecordRegisters } from '../platform/record_registers.ts';
+import { RecordRegisters } from '../platform/stub/record_registers.ts';
 import { difference, FakeFile, FakeHost } from './fake_space.ts';
 import type { MemoryManager } from './memory_manager.ts';
 

@@ -17,7 +17,7 @@ import {
   STUB_RANGES,
   SYSCALL_FOREVER,
   soon,
-} from '../ptrace/scenario.ts';
+} from '../stub/scenario.ts';
 
 const CODE_BYTES = 0x4e0;
 const AREA = 0x7fffe0000000;

@@ -26,7 +26,7 @@ import {
   STOP_INTERRUPTED,
   STOP_SYSCALL,
 } from '../platform.ts';
-import { CODE, DATA, load, memory, platform, run, SYSCALL_FOREVER } from '../ptrace/scenario.ts';
+import { CODE, DATA, load, memory, platform, run, SYSCALL_FOREVER } from '../stub/scenario.ts';
 
 const SITE = CODE + 3;
 const BACK = SITE + 7;

@@ -8,7 +8,6 @@ import { readFileSync } from 'node:fs';
 import { monotonicNs } from '../../../native/index.ts';
 import { kill } from '../../../native/process.ts';
 import { REG_RAX, REG_RBX, REG_RCX, REG_RDI, REG_RIP, STOP_SYSCALL } from '../platform.ts';
-import type { PtraceContext } from '../ptrace/ptrace_context.ts';
 import {
   CODE,
   COUNT,
@@ -25,7 +24,8 @@ import {
   STUB_RANGES,
   SYSCALL_FOREVER,
   soon,
-} from '../ptrace/scenario.ts';
+} from '../stub/scenario.ts';
+import type { StubContext } from '../stub/stub_context.ts';
 
 const AREA = 0x7fffe0000000;
 /** movb $1,(%rbx); then COUNT: looks stopped while it runs. */
@@ -47,7 +47,7 @@ function made(result: ReturnType<typeof platform.newAddressSpace>) {
 }
 
 /** Maps what `load` has, for a space that is empty. */
-function start(context: PtraceContext): void {
+function start(context: StubContext): void {
   const { space } = context;
   space.map(CODE, PAGE, memory, 0, READ_EXECUTE, true);
   space.map(DATA, PAGE, memory, PAGE, READ_WRITE, true);

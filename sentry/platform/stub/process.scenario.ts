@@ -16,7 +16,6 @@ import {
   STOP_INTERRUPTED,
   STOP_SYSCALL,
 } from '../platform.ts';
-import type { PtraceContext } from './ptrace_context.ts';
 import {
   assertFault,
   CODE,
@@ -36,6 +35,7 @@ import {
   SYSCALL_FOREVER,
   soon,
 } from './scenario.ts';
+import type { StubContext } from './stub_context.ts';
 
 function threadIds(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).map(Number);
@@ -374,7 +374,7 @@ export const processScenarios: Record<string, () => void> = {
     for (let i = 0; i < 5; i++) platform.poll(soon());
     const left = readdirSync(`/proc/${space.pid}/task`);
     assert.equal(left.length, 2, `the ended leader and the last thread: ${left}`);
-    const last = threads[50] as PtraceContext;
+    const last = threads[50] as StubContext;
     assert.equal(runInterrupted(last).stop, STOP_INTERRUPTED);
     last.release();
     for (let i = 0; i < 5; i++) platform.poll(soon());

@@ -1,5 +1,5 @@
 /**
- * What the scenarios of ptrace.test.ts and systrap.test.ts share: a platform, which the environment
+ * What the scenarios of stub.test.ts and systrap.test.ts share: a platform, which the environment
  * variable PLATFORM names, and applications for it, which are a few hand-assembled instructions in a
  * memfd.
  */
@@ -8,10 +8,10 @@ import { strict as assert } from 'node:assert';
 import * as fs from '../../../native/fs.ts';
 import { monotonicNs } from '../../../native/index.ts';
 import { REG_RDI, REG_RIP, STOP_FAULT } from '../platform.ts';
+import { PtracePlatform } from '../ptrace/ptrace_platform.ts';
 import { SystrapPlatform } from '../systrap/systrap_platform.ts';
-import type { PtraceAddressSpace } from './ptrace_address_space.ts';
-import type { PtraceContext } from './ptrace_context.ts';
-import { PtracePlatform } from './ptrace_platform.ts';
+import type { StubContext } from './stub_context.ts';
+import type { MadeSpace, StubPlatform } from './stub_platform.ts';
 
 export const CODE = 0x10000;
 export const DATA = 0x20000;
@@ -27,10 +27,9 @@ export const COUNT = [0x48, 0xff, 0x07, 0xeb, 0xfb];
 export const STORE = [0x48, 0x89, 0x07, 0x0f, 0x05];
 
 const isSystrap = process.env.PLATFORM === 'systrap';
-const created: unknown = (isSystrap ? SystrapPlatform : PtracePlatform).create();
-/** The platforms' classes have one shape; the scenarios are written against those of ptrace. */
-export const platform = created as PtracePlatform;
-assert(typeof platform === 'object', `the platform does not start: ${platform}`);
+const created = (isSystrap ? SystrapPlatform : PtracePlatform).create();
+assert(typeof created === 'object', `the platform does not start: ${created}`);
+export const platform: StubPlatform = created;
 
 /** What the platform has mapped in every process. */
 export const STUB_RANGES = isSystrap
@@ -52,10 +51,7 @@ export const readData = (): BigInt64Array => {
   return into;
 };
 
-export function load(code: readonly number[]): {
-  space: PtraceAddressSpace;
-  context: PtraceContext;
-} {
+export function load(code: readonly number[]): MadeSpace {
   const made = platform.newAddressSpace();
   assert(typeof made === 'object', `no address space: ${made}`);
   fs.pwrite(memory, Uint8Array.from(code), 0);
@@ -68,18 +64,13 @@ export function load(code: readonly number[]): {
 }
 
 /** Runs until the next stop, which must be `context`'s. */
-export function run(context: PtraceContext): PtraceContext {
+export function run(context: StubContext): StubContext {
   context.resume();
   assert.equal(platform.poll(monotonicNs() + 5e9), context);
   return context;
 }
 
-export function assertFault(
-  context: PtraceContext,
-  signal: number,
-  code: number,
-  address?: number,
-) {
+export function assertFault(context: StubContext, signal: number, code: number, address?: number) {
   run(context);
   assert.deepEqual(
     [context.stop, context.faultSignal, context.faultCode],
@@ -91,7 +82,7 @@ export function assertFault(
 export const soon = () => monotonicNs() + 20e6;
 
 /** Interrupts a context whether or not it was running, and takes its stop. */
-export function runInterrupted(context: PtraceContext): PtraceContext {
+export function runInterrupted(context: StubContext): StubContext {
   context.resume();
   context.interrupt();
   assert.equal(platform.poll(monotonicNs() + 1e9), context);

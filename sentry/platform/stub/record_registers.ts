@@ -1,6 +1,6 @@
 /** Registers over a platform's shared record: 27 little-endian 64-bit values in REG_* order. */
 
-import { REG_COUNT, type Registers } from './platform.ts';
+import { REG_COUNT, type Registers } from '../platform.ts';
 
 export class RecordRegisters implements Registers {
   readonly words: Uint32Array;

@@ -1,5 +1,6 @@
 /**
- * The layout of the memory the native tracer shares with us, in 32-bit words (native/src/tracer.h):
+ * The layout of the memory the native half of a platform shares with us, in 32-bit words
+ * (native/src/tracer.h):
  *
  *   header   0 resuming   1 running   2-63 unused   64... slots that wait to be resumed
  *   record   0-53 registers   54 state   55 reason   56 fault signal   57 fault code
@@ -21,6 +22,11 @@ export const RECORD_FLAGS = 60;
 export const STATE_STOPPED = 1;
 export const STATE_RESUMING = 2;
 export const STATE_RUNNING = 3;
+
+/** The part of a reason that is a STOP_*. */
+export const REASON_STOP = 0xff;
+/** Comes with STOP_SYSCALL on systrap: kHotSite of native/src/systrap/systrap.h. */
+export const REASON_HOT_SITE = 0x100;
 
 export const FLAG_SINGLE_STEP = 1;
 

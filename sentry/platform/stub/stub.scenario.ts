@@ -1,5 +1,5 @@
 /**
- * Runs one scenario as a process of its own, for ptrace.test.ts: `ptrace.scenario.ts NAME`; without
+ * Runs one scenario as a process of its own, for stub.test.ts: `stub.scenario.ts NAME`; without
  * a name it lists them.
  */
 
