@@ -39,6 +39,8 @@ export interface SystrapCalls {
   systrapRevive(from: number, slot: number): number;
   /** Kills the process; on return none of its threads touches memory any more. */
   systrapKill(space: number): void;
+  /** Has the record hold all registers of a stop that was told with number and arguments alone. */
+  systrapRegisters(slot: number): void;
   /** Reads (set 0) or loads (set 1) the XSAVE area; null resets it. 0 or -errno. */
   systrapFpState(slot: number, set: 0 | 1, bytes: Uint8Array | null): number;
   systrapRunNs(slot: number): number;

@@ -201,6 +201,7 @@ function finishWithoutHandler(t: Task): boolean {
 /** Makes the application execute its `syscall` instruction once more. */
 function rewind(t: Task, syscallNumber: number): void {
   const { regs } = t.context;
+  regs.fetch();
   const at = regs.base + 2 * REG_RIP;
   const lo = regs.words[at] as number;
   regs.words[at] = lo - SYSCALL_BYTES;

@@ -173,7 +173,9 @@ function putContext(
   oldMask: SignalSet,
   fpAt: number,
 ): void {
-  const { words, base } = t.context.regs;
+  const { regs } = t.context;
+  regs.fetch();
+  const { words, base } = regs;
   const at = CONTEXT_AT;
   CONTEXT_REGISTERS.forEach((reg, i) => {
     putU32(bytes, at + i * 8, words[base + 2 * reg] as number);
@@ -217,6 +219,7 @@ function loadContext(t: Task, bytes: Uint8Array): boolean {
   if ((getU16(bytes, at + o.cs) | 3) !== USER_CS) return false;
   if (loadFpFrame(t, getU64(bytes, at + o.fpstate)) < 0) return false;
   const { regs } = t.context;
+  regs.fetch();
   const { words, base } = regs;
   CONTEXT_REGISTERS.forEach((reg, i) => {
     words[base + 2 * reg] = getU32(bytes, at + i * 8);

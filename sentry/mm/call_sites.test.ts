@@ -152,7 +152,7 @@ describe('call sites', () => {
   test('take back threads that were interrupted in trampolines', () => {
     const { mm } = program();
     patchAll(mm);
-    const regs = new RecordRegisters(new Uint32Array(64), 0);
+    const regs = new RecordRegisters(new Uint32Array(64), 0, 0);
     const left = (from: number) => {
       regs.set(REG_RIP, from);
       mm.leaveTrampoline(regs);

@@ -149,11 +149,14 @@ export interface Context {
 
 /**
  * General registers as little-endian 32-bit pairs over the platform's shared record: register r is
- * words[base + 2 * r] (low) and words[base + 2 * r + 1] (high), in the order of REG_*.
+ * words[base + 2 * r] (low) and words[base + 2 * r + 1] (high), in the order of REG_*. After
+ * STOP_SYSCALL the words of other registers than the number and the arguments need `fetch`.
  */
 export interface Registers {
   readonly words: Uint32Array;
   readonly base: number;
+  /** Has `words` hold all registers, to be read and written. */
+  fetch(): void;
   /** As an unsigned Number: exact below 2^53. */
   get(reg: number): number;
   /** Takes a safe integer; negative values are stored in two's complement. */

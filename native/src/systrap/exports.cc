@@ -130,6 +130,11 @@ napi_value Kill(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value Registers(napi_env env, napi_callback_info info) {
+  CompleteRegisters(Arguments<1>(env, info).Int(0));
+  return nullptr;
+}
+
 // fpState(slot, set, bytes): 0 or -errno; bytes null resets it.
 napi_value FpStateOf(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
@@ -164,6 +169,7 @@ void ExportSystrap(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "systrapRevive", Revive);
   Export(env, exports, "systrapEnded", ThreadEnded);
   Export(env, exports, "systrapKill", Kill);
+  Export(env, exports, "systrapRegisters", Registers);
   Export(env, exports, "systrapFpState", FpStateOf);
   Export(env, exports, "systrapRunNs", RunTimeNs);
 }

@@ -37,8 +37,10 @@ constexpr uint32_t kMailAsleep = 3;
 constexpr uint32_t kMailExit = 4;
 constexpr uint32_t kMailTrap = 5;  // to a thread stopped at a patched site: make a signal frame
 
-// At the start of a thread's area. stub.cc knows these offsets. What a patched call site leaves lies
-// in three cache lines, number, arguments and result in the first.
+// At the start of a thread's area. stub.cc knows these offsets. A call from a patched site moves one
+// cache line between the processors: state, number, arguments and result. The other registers are
+// written at each call, too, and read only when they are asked for; so what the Sentry reads each time
+// must not be in their lines.
 struct Mailbox {
   uint32_t state;
   uint32_t patched;  // the last stop was at a patched site: the registers are here, not in a frame
@@ -51,13 +53,13 @@ struct Mailbox {
   uint64_t info;     // its siginfo
   uint32_t pending;  // an interrupt came while the thread was on its way to stop
   uint32_t tid;      // the host clears it when the thread has ended
-  uint32_t cpu;      // where the thread was at its last stop
-  uint32_t unused[3];
+  uint32_t unused[4];
   stack_t stack;
+  uint32_t cpu;      // where the thread was at its last stop
 };
 static_assert(offsetof(Mailbox, rip) == 64 && offsetof(Mailbox, fs_base) == 128);
 static_assert(offsetof(Mailbox, flags) == 136 && offsetof(Mailbox, gs_base) == 144);
-static_assert(offsetof(Mailbox, pending) == 168 && offsetof(Mailbox, cpu) == 176);
+static_assert(offsetof(Mailbox, pending) == 168 && offsetof(Mailbox, cpu) == 216);
 static_assert(offsetof(Mailbox, stack) == 192);
 constexpr size_t kMailboxBytes = 0x100;
 

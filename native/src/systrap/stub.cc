@@ -198,7 +198,7 @@ runsc_systrap_handler:
   mov $0x7b, %eax
   lsl %eax, %eax
   and $0xfff, %eax
-  mov %eax, 176(%rbx)
+  mov %eax, 216(%rbx)
   cmp 12(%r13), %eax
   je 9f
   mov 4(%r13), %ecx
@@ -294,9 +294,9 @@ runsc_systrap_entry:
   mov $0x7b, %eax
   lsl %eax, %eax
   and $0xfff, %eax
-  cmp %gs:176, %eax
+  cmp %gs:216, %eax
   je 8f
-  mov %eax, %gs:176
+  mov %eax, %gs:216
 8:
   cmp 12(%rcx), %eax
   je 4f

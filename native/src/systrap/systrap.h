@@ -24,6 +24,8 @@ constexpr int kInterruptSignal = SIGURG;
 
 // Or'ed to kSyscall when the call came by a signal, and often does from there.
 constexpr uint32_t kHotSite = 0x100;
+// Or'ed to kSyscall when the record has number and arguments alone, see CompleteRegisters.
+constexpr uint32_t kCallOnly = 0x200;
 
 // How many operations JavaScript hands over at once.
 constexpr size_t kStagedOps = 4096;
@@ -39,11 +41,12 @@ struct Thread {
   bool interrupt_sent = false;    // and the stop it leads to has not been seen
   bool near = false;              // was on the Sentry's processor when last seen
   bool patched = false;           // stopped at a patched call site, without a signal frame
+  bool call_only = false;         // the record has not all registers of that stop
   bool timed = false;             // others share its process: the host's clock does not tell them apart
   int32_t running_index = -1;
   double resumed_at_ns = 0;
   double run_ns = 0;
-  user_regs_struct taken;         // the registers of its last stop at a patched site
+  user_regs_struct taken;         // the registers of that stop, unless `call_only`
 };
 
 // One stub process; its index is that of its control page.
@@ -162,8 +165,10 @@ double RunNs(int slot);
 
 // call_sites.cc
 bool InEntry(uint64_t address);
-// Copies the registers of a stop at a patched site.
-void FetchPatched(int slot);
+// Copies number and arguments of a stop at a patched site.
+void FetchCall(int slot);
+// Copies the registers which that has left out, if it has.
+void CompleteRegisters(int slot);
 // Gives a thread stopped there its result. False when more than that has changed.
 bool LoadResult(int slot);
 // Has a thread stopped there make a signal frame, where floating-point state is and registers can be

@@ -50,6 +50,7 @@ uint8_t* FpArea(int slot) {
 }
 
 void FetchRegisters(int slot) {
+  ThreadOf(slot).call_only = false;
   const greg_t* from = ContextOf(slot);
   user_regs_struct& to = systrap.records[slot].regs;
   auto get = [&](int reg) { return static_cast<unsigned long long>(from[reg]); };
@@ -209,7 +210,10 @@ bool TakeSignal(int slot) {
                       : static_cast<uint64_t>(ContextOf(slot)[REG_RIP]);
   if ((call || info.si_signo == kInterruptSignal) && InEntry(address)) {
     // On its way out of a patched site: the record has the registers it goes on with.
-    if (thread.interrupt_wanted) return Report(slot, kInterrupted);
+    if (thread.interrupt_wanted) {
+      CompleteRegisters(slot);
+      return Report(slot, kInterrupted);
+    }
   } else if (call) {
     FetchRegisters(slot);
     // The host takes some numbers for restart codes of its own and meddles with the frame.
@@ -308,9 +312,9 @@ bool TakeStop(int slot) {
   thread.interrupt_sent = false;
   thread.patched = std::atomic_ref<uint32_t>(MailboxOf(slot)->patched).load() != 0;
   if (thread.patched) {
-    FetchPatched(slot);
+    FetchCall(slot);
     SetNumber(&systrap.records[slot], systrap.records[slot].regs.rax, true);
-    return Report(slot, kSyscall);
+    return Report(slot, kSyscall | kCallOnly);
   }
   return TakeSignal(slot);
 }

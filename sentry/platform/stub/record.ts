@@ -25,8 +25,9 @@ export const STATE_RUNNING = 3;
 
 /** The part of a reason that is a STOP_*. */
 export const REASON_STOP = 0xff;
-/** Comes with STOP_SYSCALL on systrap: kHotSite of native/src/systrap/systrap.h. */
+/** Come with STOP_SYSCALL on systrap: kHotSite and kCallOnly of native/src/systrap/systrap.h. */
 export const REASON_HOT_SITE = 0x100;
+export const REASON_CALL_ONLY = 0x200;
 
 export const FLAG_SINGLE_STEP = 1;
 

@@ -10,6 +10,7 @@ import {
 } from '../platform.ts';
 import {
   FLAG_SINGLE_STEP,
+  REASON_CALL_ONLY,
   REASON_HOT_SITE,
   REASON_STOP,
   RECORD_FAULT_ADDRESS,
@@ -47,7 +48,7 @@ export abstract class StubContext implements Context {
     this.fpStateSize = platform.fpStateSize;
     this.#words = platform.words;
     this.#record = platform.recordBase(slot);
-    this.regs = new RecordRegisters(this.#words, this.#record);
+    this.regs = new RecordRegisters(this.#words, this.#record, slot);
   }
 
   /** Copies why it stopped out of the record. */
@@ -57,6 +58,7 @@ export abstract class StubContext implements Context {
     const reason = words[at + RECORD_REASON] as number;
     this.stop = (reason & REASON_STOP) as StopReason;
     this.hotCallSite = (reason & REASON_HOT_SITE) !== 0;
+    this.regs.callOnly = (reason & REASON_CALL_ONLY) !== 0;
     if (this.stop !== STOP_FAULT) return;
     this.faultSignal = words[at + RECORD_FAULT_SIGNAL] as number;
     this.faultCode = (words[at + RECORD_FAULT_CODE] as number) | 0;

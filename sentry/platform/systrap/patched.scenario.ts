@@ -68,6 +68,34 @@ const scenarios: Record<string, () => void> = {
     space.release();
   },
 
+  'has only the call until more is asked for': () => {
+    const { space, context } = loadPatched();
+    const { regs } = context;
+    for (let i = 1; i <= 100; i++) {
+      run(context);
+      assert(regs.callOnly);
+      assert.equal(regs.words[regs.base + 2 * REG_RAX], SYS_getppid);
+      assert.equal(regs.words[regs.base + 2 * REG_RDI], DATA);
+      regs.set(REG_RAX, i);
+      assert(regs.callOnly);
+      if (i % 3 === 0) regs.set(REG_RDI, DATA);
+      if (i % 7 === 0) {
+        regs.fetch();
+        assert.equal(regs.words[regs.base + 2 * REG_RBX], i);
+        assert.equal(regs.get(REG_RAX), i);
+      }
+    }
+    const forked = space.fork(context);
+    assert(typeof forked === 'object');
+    assertCall(run(forked.context as typeof context), 101);
+    run(context);
+    assert.equal(context.getFpState(new Uint8Array(context.fpStateSize)), 0);
+    assertCall(context, 101);
+    assertCall(run(context), 102);
+    forked.space.release();
+    space.release();
+  },
+
   'takes other registers than the result': () => {
     const { space, context } = loadPatched();
     for (let i = 1; i <= 100; i++) {
@@ -130,8 +158,10 @@ const scenarios: Record<string, () => void> = {
         assert.equal(platform.poll(monotonicNs() + 5e9), context, `interrupt ${i} was lost`);
       }
       stops[context.stop] = (stops[context.stop] as number) + 1;
+      // Every other stop leaves the registers where they are.
+      if (context.stop === STOP_SYSCALL && ++calls % 2 === 0) continue;
       const rip = regs.get(REG_RIP);
-      if (context.stop === STOP_SYSCALL) assertCall(context, ++calls);
+      if (context.stop === STOP_SYSCALL) assertCall(context, calls);
       else
         assert(rip >= CODE && rip < CODE + 0x1000, `stop ${context.stop} at ${rip.toString(16)}`);
     }
