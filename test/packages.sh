@@ -2,7 +2,7 @@
 # Installs the Debian packages that the tests and benchmarks use, when root and apt are there. Packages that
 # cannot be had are not an error here: the tests that need them say so.
 set -u
-packages='gcc libc6-dev strace runc runsc docker.io containerd debootstrap busybox-static util-linux python3'
+packages='gcc libc6-dev strace runc runsc docker.io containerd debootstrap busybox-static util-linux python3 dbus systemd procps'
 missing=
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -5,7 +5,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCgroup, plannedCgroups, removeCgroup, updateCgroup } from './cgroup.ts';
-import { cgroupPath } from './cgroup_path.ts';
+import { cgroupPath, systemdNames } from './cgroup_path.ts';
 import { findHierarchies } from './hierarchy.ts';
 import { settingsV1, settingsV2 } from './settings.ts';
 import { oomKills, readStatistics } from './statistics.ts';
@@ -31,19 +31,40 @@ const RESOURCES = {
 
 describe('cgroupPath', () => {
   it.each([
-    ['/docker/abc', false, '/docker/abc'],
-    ['a//b/', false, 'a/b'],
-    ['', false, ''],
-    ['system.slice:docker:abc', true, '/system.slice/docker-abc.scope'],
-    ['user-1000.slice:p:x', true, '/user.slice/user-1000.slice/p-x.scope'],
-    ['-.slice:p:x', true, '/p-x.scope'],
-  ])('%s (systemd: %s) is %s', (written, systemd, wanted) => {
-    expect(cgroupPath(written, systemd)).toBe(wanted);
+    ['/docker/abc', '/docker/abc'],
+    ['a//b/', 'a/b'],
+    ['', ''],
+  ])('%s is %s', (written, wanted) => {
+    expect(cgroupPath(written)).toBe(wanted);
   });
 
-  it('refuses to climb, and a wrong systemd form', () => {
-    expect(() => cgroupPath('/a/../../b', false)).toThrow('linux.cgroupsPath');
-    expect(() => cgroupPath('/a/b', true)).toThrow('slice:prefix:name');
+  it('refuses to climb', () => {
+    expect(() => cgroupPath('/a/../../b')).toThrow('linux.cgroupsPath');
+  });
+});
+
+describe('systemdNames', () => {
+  it.each([
+    ['system.slice:docker:abc', 'system.slice', 'docker-abc.scope'],
+    ['user-1000.slice:p:x', 'user-1000.slice', 'p-x.scope'],
+    ['-.slice:p:x', '-.slice', 'p-x.scope'],
+    [':p:x', 'default.slice', 'p-x.scope'],
+    ['::x', 'default.slice', 'x.scope'],
+  ])('%s is in %s', (written, slice, scope) => {
+    expect(systemdNames(written, 'default.slice')).toEqual({ slice, scope });
+  });
+
+  it.each([
+    '/a/b',
+    'system.slice:p',
+    'system.slice:p:../x',
+    'system.slice:p:x:y',
+    'a/b.slice:p:x',
+    'nothing:p:x',
+    'a--b.slice:p:x',
+    'system.slice:p:x.slice',
+  ])('refuses %s', (written) => {
+    expect(() => systemdNames(written, 'system.slice')).toThrow('linux.cgroupsPath');
   });
 });
 
@@ -171,7 +192,7 @@ describe('createCgroup', () => {
   });
   const request = (more: object) => ({
     cgroupsPath: '/a/b',
-    systemd: false,
+    everyHierarchy: false,
     resources: RESOURCES,
     hierarchies: [hierarchy(['pids', 'cpu', 'memory', 'blkio'])],
     warn: () => {},
@@ -181,13 +202,13 @@ describe('createCgroup', () => {
 
   it('makes, limits, changes and removes', () => {
     const cgroup = createCgroup(request({ resources }));
-    expect(cgroup).toEqual({ paths: [`${top}/v1/a/b`], procs: [`${top}/v1/a/b/cgroup.procs`] });
+    expect(cgroup).toEqual([`${top}/v1/a/b`]);
     const limit = () => fs.readFileSync(`${top}/v1/a/b/pids.max`, 'utf8');
     expect(limit()).toBe('10');
-    updateCgroup(cgroup.paths, request({ resources: { pids: { limit: -1 } } }));
+    updateCgroup(cgroup, request({ resources: { pids: { limit: -1 } } }));
     expect(limit()).toBe('max');
     fs.rmSync(`${top}/v1/a/b/pids.max`);
-    removeCgroup(cgroup.paths, (message) => expect(message).toBe(''));
+    removeCgroup(cgroup, (message) => expect(message).toBe(''));
     expect(fs.existsSync(`${top}/v1/a/b`)).toBe(false);
   });
 

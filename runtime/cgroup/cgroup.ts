@@ -8,25 +8,18 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { LinuxResources } from '../../spec/oci/config.ts';
 import { codeOf, Failure, messageOf } from '../cli/failure.ts';
-import { cgroupDirectory, cgroupPath } from './cgroup_path.ts';
+import { cgroupDirectory } from './cgroup_path.ts';
 import type { Hierarchy } from './hierarchy.ts';
 import { type Setting, settingsV1, settingsV2 } from './settings.ts';
-
-export interface Cgroup {
-  /** Directories that we made for the container, to be removed with it. */
-  readonly paths: readonly string[];
-  /** The files a process writes itself into to join. */
-  readonly procs: readonly string[];
-}
-
-export const NO_CGROUP: Cgroup = { paths: [], procs: [] };
 
 const REMOVE_ATTEMPTS = 50;
 const REMOVE_PAUSE_MS = 10;
 
 export interface CgroupRequest {
+  /** cgroupPath of what the configuration says; '' for none. */
   readonly cgroupsPath: string;
-  readonly systemd: boolean;
+  /** Join also hierarchies that nothing is asked of: systemd's own must be among them. */
+  readonly everyHierarchy: boolean;
   readonly resources: LinuxResources;
   readonly hierarchies: readonly Hierarchy[];
   /** Told what an optional setting came to. */
@@ -40,38 +33,35 @@ export function limitsAnything(resources: LinuxResources): boolean {
 
 /** What createCgroup may make: to be remembered before it does, or a killed command would leak it. */
 export function plannedCgroups(request: CgroupRequest): string[] {
-  const below = cgroupPath(request.cgroupsPath, request.systemd);
-  if (below === '') return [];
-  return usedHierarchies(request).map((hierarchy) => cgroupDirectory(hierarchy, below));
+  if (request.cgroupsPath === '') return [];
+  return usedHierarchies(request).map((hierarchy) =>
+    cgroupDirectory(hierarchy, request.cgroupsPath),
+  );
 }
 
-/** Makes the cgroups with their limits. Nothing is left behind when it fails. */
-export function createCgroup(request: CgroupRequest): Cgroup {
-  const below = cgroupPath(request.cgroupsPath, request.systemd);
-  if (below === '') return NO_CGROUP;
+/** Makes the cgroups with their limits: their directories. Nothing is left behind when it fails. */
+export function createCgroup(request: CgroupRequest): string[] {
   const paths: string[] = [];
-  const procs: string[] = [];
   try {
     refuseHomeless(request);
     for (const hierarchy of usedHierarchies(request)) {
-      const directory = cgroupDirectory(hierarchy, below);
+      const directory = cgroupDirectory(hierarchy, request.cgroupsPath);
       const settings = settingsFor(hierarchy, request.resources);
       if (!makeDirectory(hierarchy, directory, settings)) continue;
       paths.push(directory);
       applyAll(directory, settings, request.warn);
-      procs.push(`${directory}/cgroup.procs`);
     }
   } catch (thrown) {
     removeCgroup(paths, () => {});
     throw thrown;
   }
-  return { paths, procs };
+  return paths;
 }
 
 /** Changes the limits of cgroups that createCgroup made (`paths`), as `runsc update` asks. */
 export function updateCgroup(
   paths: readonly string[],
-  request: Omit<CgroupRequest, 'cgroupsPath' | 'systemd'>,
+  request: Omit<CgroupRequest, 'cgroupsPath' | 'everyHierarchy'>,
 ): void {
   const homes = request.hierarchies.flatMap((hierarchy) => {
     const directory = paths.find((one) => one.startsWith(`${hierarchy.mountPoint}/`));
@@ -85,7 +75,10 @@ export function updateCgroup(
 
 function usedHierarchies(request: CgroupRequest): Hierarchy[] {
   return request.hierarchies.filter(
-    (hierarchy) => !hierarchy.beside || settingsFor(hierarchy, request.resources).length > 0,
+    (hierarchy) =>
+      request.everyHierarchy ||
+      !hierarchy.beside ||
+      settingsFor(hierarchy, request.resources).length > 0,
   );
 }
 
@@ -158,13 +151,24 @@ function enableControllers(
   for (const part of path.relative(hierarchy.mountPoint, path.dirname(directory)).split('/')) {
     if (part !== '') at += `/${part}`;
     fs.mkdirSync(at, { recursive: true, mode: 0o755 });
+    // Those above us may be somebody else's, who has passed on what he wanted to.
+    const passed = passedOn(at);
     for (const controller of wanted) {
+      if (passed.includes(controller)) continue;
       try {
         fs.writeFileSync(`${at}/cgroup.subtree_control`, `+${controller}`);
       } catch (thrown) {
         if (needed.has(controller)) throw thrown;
       }
     }
+  }
+}
+
+function passedOn(directory: string): string[] {
+  try {
+    return fs.readFileSync(`${directory}/cgroup.subtree_control`, 'utf8').trim().split(' ');
+  } catch {
+    return [];
   }
 }
 

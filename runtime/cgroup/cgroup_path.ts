@@ -1,21 +1,18 @@
 /**
  * linux.cgroupsPath as a path below a hierarchy's mount point. Three forms: absolute, relative
- * (below our own cgroup), and with --systemd-cgroup slice:prefix:name. The last is expanded to the
- * path that systemd would use and made through cgroupfs: no systemd need be running.
+ * (below our own cgroup), and with --systemd-cgroup slice:prefix:name.
  */
 
 import { Failure } from '../cli/failure.ts';
 import type { Hierarchy } from './hierarchy.ts';
 
 /** The path of the container's cgroup, without a slash at its ends; '' when there is none. */
-export function cgroupPath(written: string, systemd: boolean): string {
-  if (written === '') return '';
-  const path = systemd ? systemdPath(written) : written;
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..') || path.includes('\0')) {
+export function cgroupPath(written: string): string {
+  const parts = written.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..') || written.includes('\0')) {
     throw new Failure(`config.json: linux.cgroupsPath: "${written}" must not contain ..`);
   }
-  return (path.startsWith('/') ? '/' : '') + parts.join('/');
+  return (written.startsWith('/') ? '/' : '') + parts.join('/');
 }
 
 /** Where `path` lies in a hierarchy. */
@@ -25,31 +22,30 @@ export function cgroupDirectory(hierarchy: Hierarchy, path: string): string {
   return `${hierarchy.mountPoint}${own}/${path}`;
 }
 
-/** slice:prefix:name → /a.slice/a-b.slice/prefix-name.scope */
-function systemdPath(written: string): string {
-  const [slice, prefix, name, ...more] = written.split(':');
-  if (slice === undefined || prefix === undefined || name === undefined || more.length > 0) {
+/** slice:prefix:name, where the slice may be left out, as the units of systemd. */
+export function systemdNames(
+  written: string,
+  defaultSlice: string,
+): { readonly slice: string; readonly scope: string } {
+  const [given, prefix, name, ...more] = written.split(':');
+  const good = /^[\w.@\\-]+$/;
+  if (!good.test(name ?? '') || !good.test(prefix || 'none') || more.length > 0) {
     throw new Failure(
-      `config.json: linux.cgroupsPath: "${written}" must have the form slice:prefix:name (--systemd-cgroup)`,
+      `config.json: linux.cgroupsPath: "${written}" must have the form slice:prefix:name (--systemd-cgroup), of letters, digits and - _ . @ \\`,
     );
   }
-  const unit = name.endsWith('.slice') ? name : prefix === '' ? name : `${prefix}-${name}.scope`;
-  return `${expandSlice(slice || 'system.slice')}/${unit}`;
-}
-
-/** user-1000.slice lies in user.slice: systemd.slice(5). */
-function expandSlice(slice: string): string {
-  if (slice === '-.slice') return '';
-  const name = slice.replace(/\.slice$/, '');
-  if (!slice.endsWith('.slice') || name === '' || name.includes('/') || name.includes('--')) {
+  if (name?.endsWith('.slice')) {
+    throw new Failure(`config.json: linux.cgroupsPath: "${name}" is a slice: it holds no process`);
+  }
+  const slice = given || defaultSlice;
+  if (!good.test(slice) || !isSlice(slice)) {
     throw new Failure(`config.json: linux.cgroupsPath: "${slice}" is not the name of a slice`);
   }
-  let path = '';
-  let prefix = '';
-  for (const part of name.split('-')) {
-    prefix += part;
-    path += `/${prefix}.slice`;
-    prefix += '-';
-  }
-  return path;
+  return { slice, scope: `${prefix === '' ? '' : `${prefix}-`}${name}.scope` };
+}
+
+/** Whether systemd.slice(5) allows the name. */
+function isSlice(slice: string): boolean {
+  const parts = slice.replace(/\.slice$/, '').split('-');
+  return slice === '-.slice' || (slice.endsWith('.slice') && parts.every((part) => part !== ''));
 }

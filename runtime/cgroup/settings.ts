@@ -21,7 +21,7 @@ export interface Setting {
 type Value = string | number | undefined;
 
 /** The kernel's default period: what quota alone is measured against. */
-const DEFAULT_PERIOD_US = 100_000;
+export const DEFAULT_PERIOD_US = 100_000;
 const MOST_SWAPPINESS = 100;
 
 class Settings {
@@ -155,14 +155,14 @@ function limitText(limit: number | undefined): Value {
 }
 
 /** v1 counts memory and swap together, v2 swap alone. */
-function swapMax(limit: number | undefined, swap: number | undefined): Value {
+export function swapMax(limit: number | undefined, swap: number | undefined): Value {
   if (!swap) return limit === -1 ? 'max' : undefined;
   if (swap < 0) return 'max';
   return !limit || limit < 0 ? undefined : Math.max(0, swap - limit);
 }
 
 /** Maps [2, 262144] to [1, 10000] linearly, as the kernel's and systemd's documents do. */
-function weightOfShares(shares: number): number {
+export function weightOfShares(shares: number): number {
   const bounded = Math.min(262144, Math.max(2, shares));
   return 1 + Math.floor(((bounded - 2) * 9999) / 262142);
 }

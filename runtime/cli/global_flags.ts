@@ -40,7 +40,7 @@ export const GLOBAL_SYNTAX = {
     rootless: { kind: 'boolean', help: 'work without root, in a user namespace' },
     'systemd-cgroup': {
       kind: 'boolean',
-      help: 'linux.cgroupsPath has the form slice:prefix:name',
+      help: 'ask systemd for the cgroup: linux.cgroupsPath has the form slice:prefix:name',
     },
     'ignore-cgroups': { kind: 'boolean', help: 'make and join no cgroup' },
     overlay2: {

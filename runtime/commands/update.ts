@@ -5,11 +5,10 @@
 
 import type { LinuxResources } from '../../spec/oci/config.ts';
 import { validateResources } from '../../spec/oci/validate.ts';
-import { updateCgroup } from '../cgroup/cgroup.ts';
-import { findHierarchies } from '../cgroup/hierarchy.ts';
 import { Failure } from '../cli/failure.ts';
 import { readJson } from '../container/bundle.ts';
 import { currentStatus } from '../container/lifecycle.ts';
+import { updateLimits } from '../container/limits.ts';
 import { defineCommand, type FlagValues } from './command.ts';
 
 const STDIN = 0;
@@ -56,11 +55,7 @@ export const updateCommand = defineCommand({
           `cannot update container "${id}": it has no cgroup: give it linux.cgroupsPath`,
         );
       }
-      updateCgroup(state.cgroupPaths, {
-        resources,
-        hierarchies: findHierarchies(),
-        warn: (message) => context.log.warning(message),
-      });
+      updateLimits(context, state, resources);
     } finally {
       lock.release();
     }

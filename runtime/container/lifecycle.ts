@@ -7,16 +7,6 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import { MESSAGES } from '../../spec/control/protocol.ts';
 import type { Config } from '../../spec/oci/config.ts';
-import {
-  type Cgroup,
-  type CgroupRequest,
-  createCgroup,
-  limitsAnything,
-  NO_CGROUP,
-  plannedCgroups,
-  removeCgroup,
-} from '../cgroup/cgroup.ts';
-import { findHierarchies } from '../cgroup/hierarchy.ts';
 import { memoryLimitBytes } from '../cgroup/settings.ts';
 import type { Context } from '../cli/context.ts';
 import { Failure } from '../cli/failure.ts';
@@ -27,6 +17,7 @@ import { type GoferMounts, resolveGoferMounts } from '../sandbox/gofer_mounts.ts
 import { CONTROL_SOCKET, type LaunchedSandbox, launchSandbox } from '../sandbox/launch.ts';
 import type { Bundle } from './bundle.ts';
 import { hooksOf, runHooks, runHooksWarning } from './hooks.ts';
+import { cgroupEntry, makeLimits, removeLimits } from './limits.ts';
 import { type ContainerState, canDelete, canSignal, canStart, type Status } from './state.ts';
 import { type Lock, writeAtomically } from './store.ts';
 
@@ -64,19 +55,22 @@ export async function createContainer(
     sentry: null,
     gofer: null,
     cgroupPaths: [],
+    systemdUnit: null,
     temporaryBundle: options.temporaryBundle,
   };
   const hooksRan = { any: false };
   try {
-    const request = cgroupRequest(context, options.id, spec);
-    if (request !== null) state = { ...state, cgroupPaths: plannedCgroups(request) };
+    await context.host.prepareFork();
     context.store.save(state);
-    const cgroup = request === null ? NO_CGROUP : makeCgroup(context, request);
-    if (cgroup.paths.length !== state.cgroupPaths.length) {
-      state = { ...state, cgroupPaths: cgroup.paths };
+    const releaseLimits = makeLimits(context, options.id, spec, (made) => {
+      state = { ...state, ...made };
       context.store.save(state);
+    });
+    try {
+      state = await bootContainer(context, options, state, mounts, hooksRan);
+    } finally {
+      releaseLimits();
     }
-    state = await bootContainer(context, options, state, mounts, cgroup, hooksRan);
     state = { ...state, status: 'created' };
     context.store.save(state);
     if (context.config.debug) logConfinement(context, state);
@@ -108,43 +102,12 @@ function ownerName(): string {
   }
 }
 
-/** Null: the container gets no cgroup of its own. */
-function cgroupRequest(context: Context, id: string, spec: Config): CgroupRequest | null {
-  const resources = spec.linux?.resources ?? {};
-  // As runc: limits hold also where no path is given.
-  const wanted = limitsAnything(resources) ? defaultCgroupsPath(context, id) : '';
-  const cgroupsPath = spec.linux?.cgroupsPath || wanted;
-  if (context.config.ignoreCgroups || cgroupsPath === '') return null;
-  return {
-    cgroupsPath,
-    systemd: context.config.systemdCgroup,
-    resources,
-    hierarchies: findHierarchies(),
-    warn: (message) => context.log.warning(message),
-  };
-}
-
-function defaultCgroupsPath(context: Context, id: string): string {
-  return context.config.systemdCgroup ? `system.slice:runsc:${id}` : `/${id}`;
-}
-
-function makeCgroup(context: Context, request: CgroupRequest): Cgroup {
-  try {
-    return createCgroup(request);
-  } catch (thrown) {
-    if (!context.config.rootless) throw thrown;
-    context.log.warning(`no cgroup: ${thrown instanceof Error ? thrown.message : thrown}`);
-    return NO_CGROUP;
-  }
-}
-
 /** Launches the sandbox and makes the container in it, hooks included. */
 async function bootContainer(
   context: Context,
   options: CreateOptions,
   before: ContainerState,
   mounts: GoferMounts,
-  cgroup: Cgroup,
   hooksRan: { any: boolean },
 ): Promise<ContainerState> {
   const { host } = context;
@@ -164,7 +127,7 @@ async function bootContainer(
       config: context.config,
       spec,
       mounts,
-      cgroupProcs: cgroup.procs,
+      cgroupEntry: cgroupEntry(host, before),
       memoryLimitBytes: memoryLimitBytes(spec.linux?.resources),
       debugFd: context.debugFdFor(options.foreground),
       controllingTerminalFd: stdio.replica,
@@ -337,7 +300,7 @@ export function deleteContainer(context: Context, id: string, force: boolean): v
 /** Ends whatever is left of a container and removes all that was made for it. */
 function destroy(context: Context, state: ContainerState): void {
   killSandbox(context, state);
-  removeCgroup(state.cgroupPaths, (message) => context.log.warning(message));
+  removeLimits(context, state);
   context.store.remove(state.id);
   if (state.temporaryBundle) fs.rmSync(state.bundle, { recursive: true, force: true });
 }

@@ -6,6 +6,7 @@
 
 import type { Config } from '../../spec/oci/config.ts';
 import type { State, Status } from '../../spec/oci/state.ts';
+import type { Unit } from '../cgroup/systemd.ts';
 import { Failure } from '../cli/failure.ts';
 
 export const OCI_VERSION = '1.0.2';
@@ -34,6 +35,8 @@ export interface ContainerState {
   readonly gofer: ProcessIdentity | null;
   /** Directories of the container's cgroups, all made by us; removed at delete. */
   readonly cgroupPaths: readonly string[];
+  /** The scope of --systemd-cgroup; null with the cgroupfs driver. */
+  readonly systemdUnit: Unit | null;
   /** The bundle was made by runsc (do) and goes with the container. */
   readonly temporaryBundle: boolean;
 }
@@ -96,6 +99,7 @@ export function parseState(text: string, id: string): ContainerState | null {
   if (state.id !== id || !isConfig(state.spec)) return null;
   const { cgroupPaths } = state;
   if (!Array.isArray(cgroupPaths) || !cgroupPaths.every(isAbsolute)) return null;
+  if (!isUnitOrNull(state.systemdUnit)) return null;
   if (!isIdentityOrNull(state.sentry) || !isIdentityOrNull(state.gofer)) return null;
   return state as ContainerState;
 }
@@ -108,6 +112,17 @@ function isConfig(value: unknown): boolean {
 
 function isAbsolute(path: unknown): boolean {
   return typeof path === 'string' && path.startsWith('/');
+}
+
+function isUnitOrNull(value: unknown): boolean {
+  if (value === null) return true;
+  const { name, socket, user } = (value ?? {}) as Partial<Unit>;
+  return (
+    typeof name === 'string' &&
+    name.endsWith('.scope') &&
+    isAbsolute(socket) &&
+    typeof user === 'boolean'
+  );
 }
 
 function isIdentityOrNull(value: unknown): boolean {

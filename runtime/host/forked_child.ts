@@ -75,7 +75,7 @@ function enter(plan: ChildPlan, parentPid: number): void {
     must('cannot take the terminal', setControllingTerminal(plan.controllingTerminalFd));
     native.close(plan.controllingTerminalFd);
   }
-  for (const file of plan.cgroupProcs) writeFile(file, '0', 'cannot join the cgroup');
+  for (const at of plan.cgroups) writeFile(`${at}/cgroup.procs`, '0', 'cannot join the cgroup');
   if (plan.oomScoreAdj !== undefined) {
     // Lowering it takes CAP_SYS_RESOURCE: without, the container keeps what it inherits.
     tryWriteFile('/proc/self/oom_score_adj', String(plan.oomScoreAdj));

@@ -9,8 +9,16 @@ import type { Hook, NamespaceType } from '../../spec/oci/config.ts';
 import type { State } from '../../spec/oci/state.ts';
 import type { ProcessIdentity } from '../container/state.ts';
 
+/** How a child comes into the container's cgroups, before it does anything else. */
+export interface CgroupEntry {
+  /** Directories of cgroups that it joins. */
+  readonly cgroups: readonly string[];
+  /** Done by the parent, while the child waits; it throws where that fails. */
+  readonly attach?: (pid: number) => void;
+}
+
 /** What a forked child does before its main runs. */
-export interface ChildPlan {
+export interface ChildPlan extends CgroupEntry {
   /** Becomes the process name (comm). */
   readonly name: string;
   /** Descriptors to keep; 0, 1 and 2 become /dev/null, everything else is closed. */
@@ -21,8 +29,6 @@ export interface ChildPlan {
   readonly debugLogFd: number;
   /** A terminal that becomes the child's session's controlling terminal, or -1. */
   readonly controllingTerminalFd: number;
-  /** cgroup.procs files that the child writes itself into. */
-  readonly cgroupProcs: readonly string[];
   /** Namespaces to make (no path) or join. Not pid: a process cannot move itself into one, hence: */
   readonly namespaces: readonly { readonly type: NamespaceType; readonly path?: string }[];
   /** Fork it as the first process of a new pid namespace, where the host lets us. */

@@ -132,14 +132,31 @@ export class LinuxHost implements Host {
 
   private fork(plan: ChildPlan, main: () => number): number {
     const parent = proc.getpid();
+    const gate = plan.attach === undefined ? null : this.socketPair();
+    if (typeof gate === 'number') return gate;
     const own = plan.pidNamespace ? enterPidNamespace() : -1;
     const pid = proc.fork();
-    if (pid === 0) runChild(plan, parent, main);
+    if (pid === 0) {
+      if (gate !== null && !passGate(gate)) proc.exit(1);
+      runChild(plan, parent, main);
+    }
+    if (gate !== null) this.admit(plan, gate, pid);
     if (own >= 0) {
       proc.setns(own, CLONE_NEWPID);
       native.close(own);
     }
     return pid;
+  }
+
+  /** Has the child attached, then lets it go on; if that fails it ends. */
+  private admit(plan: ChildPlan, [ours, theirs]: readonly [number, number], pid: number): void {
+    native.close(theirs);
+    try {
+      if (pid > 0) plan.attach?.(pid);
+      native.write(ours, new Uint8Array(1));
+    } finally {
+      native.close(ours);
+    }
   }
 
   socketPair(): readonly [number, number] | number {
@@ -256,6 +273,12 @@ export class LinuxHost implements Host {
   runHook(hook: Hook, state: State, namespaceOf: number): string {
     return runHookProcess(hook, state, namespaceOf);
   }
+}
+
+/** In the child: false when the parent has given up. */
+function passGate([theirs, ours]: readonly [number, number]): boolean {
+  native.close(theirs);
+  return native.read(ours, new Uint8Array(1)) === 1;
 }
 
 /** What we fork from now on is in a new pid namespace: the way back, or -errno. */

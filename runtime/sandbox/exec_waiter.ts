@@ -9,6 +9,7 @@ import type { Process } from '../../spec/oci/config.ts';
 import type { Context } from '../cli/context.ts';
 import { EXIT_FAILURE, Failure, messageOf } from '../cli/failure.ts';
 import { connect } from '../container/lifecycle.ts';
+import { cgroupEntry } from '../container/limits.ts';
 import type { ContainerState } from '../container/state.ts';
 import type { Stdio } from './console.ts';
 import { REPLY_TIMEOUT_MS } from './control_client.ts';
@@ -43,7 +44,7 @@ export function forkWaiter(
     stderrFd: -1,
     debugLogFd: -1,
     controllingTerminalFd: terminalCopy,
-    cgroupProcs: state.cgroupPaths.map((path) => `${path}/cgroup.procs`),
+    ...cgroupEntry(host, state),
     namespaces: [],
     userNamespace: false,
     pidNamespace: false,

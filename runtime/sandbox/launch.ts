@@ -10,7 +10,7 @@ import type { Config, NamespaceType } from '../../spec/oci/config.ts';
 import { Failure } from '../cli/failure.ts';
 import type { RuntimeConfig } from '../cli/global_flags.ts';
 import type { ProcessIdentity } from '../container/state.ts';
-import type { ChildPlan, Host } from '../host/host.ts';
+import type { CgroupEntry, ChildPlan, Host } from '../host/host.ts';
 import { ControlClient } from './control_client.ts';
 import type { GoferMounts, HostTree } from './gofer_mounts.ts';
 
@@ -30,7 +30,7 @@ export interface LaunchPlan {
   readonly config: RuntimeConfig;
   readonly spec: Config;
   readonly mounts: GoferMounts;
-  readonly cgroupProcs: readonly string[];
+  readonly cgroupEntry: CgroupEntry;
   readonly memoryLimitBytes: number;
   readonly debugFd: number;
   readonly controllingTerminalFd: number;
@@ -61,7 +61,6 @@ interface Output {
 }
 
 export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<LaunchedSandbox> {
-  await host.prepareFork();
   const inherited = plan.foreground ? 2 : plan.config.debug ? plan.debugFd : -1;
   const stderrFd = inherited < 0 ? -1 : host.duplicate(inherited);
   const lastWordsFd = host.memoryFile('runsc-stderr');
@@ -171,7 +170,7 @@ function basePlan(
     stderrFd: output.lastWordsFd,
     debugLogFd: output.debugFd,
     controllingTerminalFd: -1,
-    cgroupProcs: plan.cgroupProcs,
+    ...plan.cgroupEntry,
     namespaces: [],
     userNamespace: plan.config.rootless,
     pidNamespace: !plan.config.rootless,

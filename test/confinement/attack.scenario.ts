@@ -102,7 +102,7 @@ const plan = (name: string): ChildPlan => ({
   keepFds: [theirs, second, world.fileFd],
   stderrFd: 2,
   controllingTerminalFd: -1,
-  cgroupProcs: [],
+  cgroups: [],
   namespaces: [{ type: 'network' }, { type: 'ipc' }, { type: 'uts' }],
   userNamespace: false,
   pidNamespace: true,

@@ -9,7 +9,7 @@ import { run } from '../harness/command.ts';
 import { ROOT } from '../harness/runtime.ts';
 import type { Tally } from '../harness/tally.ts';
 
-const TARGETS = ['p9_server', 'p9_client', 'elf', 'config', 'control'];
+const TARGETS = ['p9_server', 'p9_client', 'elf', 'config', 'control', 'dbus'];
 const NODE_FLAGS = [
   '--expose-gc',
   '--max-old-space-size=1024',

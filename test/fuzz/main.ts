@@ -8,6 +8,7 @@ import { Fuzzer } from './fuzzer.ts';
 import type { Target } from './target.ts';
 import { ConfigJson } from './targets/config.ts';
 import { Control } from './targets/control.ts';
+import { Dbus } from './targets/dbus.ts';
 import { Elf } from './targets/elf.ts';
 import { P9Client } from './targets/p9_client.ts';
 import { P9Server } from './targets/p9_server.ts';
@@ -18,6 +19,7 @@ const TARGETS: Readonly<Record<string, () => Target>> = {
   elf: () => new Elf(),
   config: () => new ConfigJson(),
   control: () => new Control(),
+  dbus: () => new Dbus(),
 };
 
 const { values, positionals } = parseArgs({

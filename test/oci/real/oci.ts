@@ -22,6 +22,7 @@ import { PROCESS } from './process.ts';
 import { ROOTLESS } from './rootless.ts';
 import { STDIO } from './stdio.ts';
 import { STUBS } from './stubs.ts';
+import { SYSTEMD } from './systemd.ts';
 import { World } from './world.ts';
 
 const TREE = path.join(ROOT, 'build/oci/root');
@@ -46,6 +47,7 @@ const ONCE: readonly Check[] = [
   ...CAREFUL,
   ...CONTROL,
   ...LIMITS,
+  ...SYSTEMD,
   ...CHOICE,
 ];
 
