@@ -10,6 +10,10 @@ import type { PtraceShared } from './ptrace.ts';
 export interface SystrapShared extends PtraceShared {
   /** Where trampolines of patched call sites jump. */
   readonly callEntry: number;
+  /** For each space `controlBytes`, in them from `waitersAt` on a table of 32-bit counts. */
+  readonly controls: ArrayBuffer;
+  readonly controlBytes: number;
+  readonly waitersAt: number;
 }
 
 export interface SystrapCalls {
@@ -43,6 +47,8 @@ export interface SystrapCalls {
   systrapRegisters(slot: number): void;
   /** Reads (set 0) or loads (set 1) the XSAVE area; null resets it. 0 or -errno. */
   systrapFpState(slot: number, set: 0 | 1, bytes: Uint8Array | null): number;
+  /** Whether patched sites answer futex calls by the tables of waiters; at first they do not. */
+  systrapAnswerFutexes(on: 0 | 1): void;
   systrapRunNs(slot: number): number;
 }
 

@@ -176,6 +176,7 @@ function bootKernel(config: BootConfig): Kernel {
       logSize: config.straceLogSize,
     });
   }
+  if (!config.strace) platform.answerFutexes();
   installFileTypes(kernel, config.totalMemoryBytes);
   return kernel;
 }

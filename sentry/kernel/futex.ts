@@ -78,6 +78,7 @@ export class FutexTable {
       space.set(key.offset, queue);
     }
     queue.waiters.add(waiter);
+    key.space?.countWaiter(key.offset, 1);
     waiter.queue = queue;
     this.sleeping.set(waiter.task, waiter);
   }
@@ -93,6 +94,7 @@ export class FutexTable {
     if (queue === null) return;
     waiter.queue = null;
     queue.waiters.delete(waiter);
+    queue.key.space?.countWaiter(queue.key.offset, -1);
     if (queue.waiters.size > 0) return;
     this.contendedLocks.delete(queue);
     const space = this.spaces.get(queue.key.object);
@@ -163,12 +165,17 @@ export function futexWait(
   if (bitset === 0) return -EINVAL;
   const key = futexKeyOf(t, addr, isPrivate);
   if (typeof key === 'number') return key;
-  const value = t.mm.atomicLoadU32(addr);
-  if (value < 0) return value;
-  if (value !== expected) return -EAGAIN;
+  const error = checkWord(t, addr, expected);
+  if (error < 0) return error;
   const table = t.kernel.futexes;
   const waiter = new FutexWaiter(t, addr, bitset, false);
   table.add(key, waiter);
+  // Until it was counted, whoever changed the word did not have to ask us to wake it.
+  const changed = checkWord(t, addr, expected);
+  if (changed < 0) {
+    table.remove(waiter);
+    return changed;
+  }
   return t.sleep([], 0, {
     attempt: () => (waiter.queue === null ? 0 : -EAGAIN),
     deadlineNs,
@@ -181,6 +188,13 @@ export function futexWait(
       return interrupted();
     },
   });
+}
+
+/** 0 while the word at `addr` is `expected`, else -EAGAIN; -EFAULT. */
+function checkWord(t: Task, addr: number, expected: number): number {
+  const value = t.mm.atomicLoadU32(addr);
+  if (value < 0) return value;
+  return value === expected ? 0 : -EAGAIN;
 }
 
 /** Where the futex at `addr` sleeps; -EINVAL for a misaligned one, -EFAULT. */
@@ -218,12 +232,12 @@ export function futexRequeue(
   if (typeof from === 'number') return from;
   const to = futexKeyOf(t, addr2, isPrivate);
   if (typeof to === 'number') return to;
-  if (expected !== null) {
-    const value = t.mm.atomicLoadU32(addr);
-    if (value < 0) return value;
-    if (value !== expected) return -EAGAIN;
-  }
-  return t.kernel.futexes.requeue(from, to, wakeCount, requeueCount);
+  // Counted before the word is looked at: whoever changes it after that finds those who are moved.
+  to.space?.countWaiter(to.offset, 1);
+  const error = expected === null ? 0 : checkWord(t, addr, expected);
+  const result = error || t.kernel.futexes.requeue(from, to, wakeCount, requeueCount);
+  to.space?.countWaiter(to.offset, -1);
+  return result;
 }
 
 /** FUTEX_WAKE_OP: changes the second word, wakes on the first and, if the old value says so, there. */

@@ -123,6 +123,7 @@ export class FakeSpace implements AddressSpace {
       page.prot = prot;
     }
   }
+  countWaiter(): void {}
   flush(): number {
     this.flushes++;
     const { failure } = this;

@@ -51,6 +51,13 @@ export interface Platform {
    */
   readonly callEntry: number;
 
+  /**
+   * From now on futex(2) calls from patched sites that change nothing may be answered without a stop:
+   * to wake on a private futex where `AddressSpace.countWaiter` counts nobody, to wait on one whose word
+   * has another value. Not to be asked for by a kernel that wants to see every call.
+   */
+  answerFutexes(): void;
+
   /** How many contexts are running on the host now. */
   readonly running: number;
 
@@ -87,6 +94,11 @@ export interface AddressSpace {
   ): void;
   unmap(addr: number, length: number): void;
   protect(addr: number, length: number, prot: number): void;
+  /**
+   * One more thread (`change` -1: one less) waits in the kernel on the private futex at `addr`. For
+   * the threads that see the count to be right: count first, then compare the word.
+   */
+  countWaiter(addr: number, change: 1 | -1): void;
   /** Applies the queue now. 0, or the first -errno (ENOMEM when the host has no more mappings). */
   flush(): number;
   /**

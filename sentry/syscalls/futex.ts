@@ -85,22 +85,22 @@ export function sysFutex(t: Task, a: SyscallArgs): number {
   const isPrivate = (word & FUTEX_PRIVATE_FLAG) !== 0;
   const realtime = (word & FUTEX_CLOCK_REALTIME) !== 0;
   const op = word & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-  const takesClock = op === FUTEX_WAIT || op === FUTEX_WAIT_BITSET || op === FUTEX_LOCK_PI2;
-  if (realtime && !takesClock) return -ENOSYS;
+  const takesClock = op === FUTEX_WAIT_BITSET || op === FUTEX_LOCK_PI2;
   const count2 = Math.min(a.sizeT(3), 0x7fffffff);
+  // Read before anything else is looked at.
+  const waits =
+    op === FUTEX_WAIT || op === FUTEX_WAIT_BITSET || op === FUTEX_LOCK_PI || op === FUTEX_LOCK_PI2;
+  const deadlineNs = waits ? readDeadline(t, fourth, op, realtime) : 0;
+  if (deadlineNs < 0) return deadlineNs;
+  if (realtime && !takesClock) return -ENOSYS;
   switch (op) {
     case FUTEX_WAIT:
+      return wait(t, addr, isPrivate, value, FUTEX_BITSET_MATCH_ANY, deadlineNs);
     case FUTEX_WAIT_BITSET:
+      return wait(t, addr, isPrivate, value, value3, deadlineNs);
     case FUTEX_LOCK_PI:
-    case FUTEX_LOCK_PI2: {
-      const deadlineNs = readDeadline(t, fourth, op, realtime);
-      if (deadlineNs < 0) return deadlineNs;
-      const bitset = op === FUTEX_WAIT ? FUTEX_BITSET_MATCH_ANY : value3;
-      if (op === FUTEX_WAIT || op === FUTEX_WAIT_BITSET) {
-        return wait(t, addr, isPrivate, value, bitset, deadlineNs);
-      }
+    case FUTEX_LOCK_PI2:
       return lockPi(t, addr, isPrivate, deadlineNs, false);
-    }
     case FUTEX_WAKE:
       return futexWake(t, addr, isPrivate, value | 0);
     case FUTEX_WAKE_BITSET:

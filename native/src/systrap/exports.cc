@@ -46,6 +46,9 @@ napi_value StartPlatform(napi_env env, napi_callback_info) {
   set("taskSize", MakeNumber(env, static_cast<double>(kCode)));
   set("fpStateSize", MakeNumber(env, static_cast<double>(all.frame.fp_bytes)));
   set("callEntry", MakeNumber(env, static_cast<double>(EntryAddress())));
+  set("controls", WrapMemory(env, all.controls, kControlBytes * kMaxProcesses));
+  set("controlBytes", MakeNumber(env, kControlBytes));
+  set("waitersAt", MakeNumber(env, kWaitersAt));
   set("epollFd", MakeNumber(env, all.epoll_fd));
   set("templatePid",
       MakeNumber(env, all.processes[static_cast<size_t>(all.template_process)].pid));
@@ -148,6 +151,11 @@ napi_value FpStateOf(napi_env env, napi_callback_info info) {
   return MakeNumber(env, static_cast<double>(result));
 }
 
+napi_value AnswerFutexes(napi_env env, napi_callback_info info) {
+  systrap::systrap.header->answers_futexes = Arguments<1>(env, info).Int(0) != 0 ? 1 : 0;
+  return nullptr;
+}
+
 napi_value RunTimeNs(napi_env env, napi_callback_info info) {
   return MakeNumber(env, systrap::RunNs(Arguments<1>(env, info).Int(0)));
 }
@@ -171,6 +179,7 @@ void ExportSystrap(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "systrapKill", Kill);
   Export(env, exports, "systrapRegisters", Registers);
   Export(env, exports, "systrapFpState", FpStateOf);
+  Export(env, exports, "systrapAnswerFutexes", AnswerFutexes);
   Export(env, exports, "systrapRunNs", RunTimeNs);
 }
 

@@ -3,7 +3,8 @@
 // Above the application's memory (Platform.taskSize) lie, in every process:
 //   code     the stub's code, never writable
 //   header   one page of the platform, which processes can only read
-//   control  two pages of this process, which it can only read: the memory thread's list
+//   control  pages of this process, which it can only read: the memory thread's list (two), and a
+//            table of futex waiters
 //   threads  kAreaBytes for each of its threads, writable: mailbox and signal stack
 // What a process can write, its application can forge.
 
@@ -21,7 +22,8 @@ namespace runsc::systrap {
 constexpr uint64_t kCode = 0x7fff00000000;
 constexpr uint64_t kHeader = kCode + 0x1000;
 constexpr uint64_t kControl = kCode + 0x2000;
-constexpr size_t kControlBytes = 0x2000;
+constexpr size_t kWaitersAt = 0x2000;
+constexpr size_t kControlBytes = 0x3000;
 constexpr uint64_t kControlEnd = kControl + kControlBytes;
 constexpr uint64_t kThreads = 0x7fffe0000000;
 constexpr size_t kAreaBytes = 0x4000;
@@ -81,11 +83,12 @@ struct Header {
   sock_fprog process_filter;   // all threads
   KernelSigaction action;
   char name[16];
+  uint32_t answers_futexes;  // patched sites look at the table of waiters before they stop
   sock_filter filters[96];
 };
 static_assert(offsetof(Header, cpu) == 12);
 static_assert(offsetof(Header, signal_mask) == 24 && offsetof(Header, thread_filter) == 32);
-static_assert(sizeof(Header) <= 0x1000);
+static_assert(offsetof(Header, answers_futexes) == 112 && sizeof(Header) <= 0x1000);
 
 // A system call of the memory thread's list.
 struct Op {
@@ -109,7 +112,9 @@ struct Control {
   Op child_ops[kChildOps];  // what a process made by one of `ops` begins with
 };
 static_assert(offsetof(Control, ops) == 64 && offsetof(Control, child_ops) == 7232);
-static_assert(sizeof(Control) <= kControlBytes);
+static_assert(sizeof(Control) <= kWaitersAt);
+// Behind it, from kWaitersAt on: how many threads wait in the Sentry on private futexes, for each
+// place of a word in its page.
 
 }  // namespace runsc::systrap
 

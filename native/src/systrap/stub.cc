@@ -22,6 +22,7 @@ asm(R"(
   .set CODE, 0x7fff00000000
   .set HEADER, 0x7fff00001000
   .set CONTROL, 0x7fff00002000
+  .set WAITERS, 0x7fff00004000
   .set OPS, 64
   .set CHILD_OPS, 7232
   .set AREA, 0x4000
@@ -41,6 +42,27 @@ asm(R"(
   mov 40(%rbx), %r8
   mov 48(%rbx), %r9
   syscall
+  .endm
+
+  // Back from a patched site, with what its mailbox says.
+  .macro LEAVE
+  // Of the flags, what was changed here: OF, and what sahf sets. A popfq takes ten times as long.
+  mov %gs:136, %r11
+  mov %r11d, %eax
+  and $0x800, %eax
+  shl $20, %eax
+  add %eax, %eax
+  mov %r11d, %ecx
+  mov %cl, %ah
+  sahf
+  mov %gs:16, %rdi
+  mov %gs:24, %rsi
+  mov %gs:32, %rdx
+  mov %gs:40, %r10
+  mov %gs:64, %rcx
+  mov %gs:8, %rax
+  mov %gs:72, %rsp
+  jmp *%rcx
   .endm
 
   .p2align 6
@@ -165,15 +187,25 @@ runsc_systrap_handler:
   jae 6f
   cmp $5, %edi
   je 11f
+  cmp $(runsc_systrap_futex - runsc_systrap_entry), %rax
+  jae 12f
   cmp $23, %edi
   jne 6f
   cmp $(runsc_systrap_return - runsc_systrap_entry), %rax
   jae 6f
+5:
   movl $1, 168(%rbx)
 11:
   add $8, %rsp
   HOST_CALL 15
   ud2
+12:
+  // What is looked at here may not be there, and nothing is done yet: the call is the Sentry's.
+  lea runsc_systrap_refer(%rip), %rcx
+  mov %rcx, 168(%rdx)
+  cmp $23, %edi
+  je 5b
+  jmp 11b
 6:
   mov %rdx, 152(%rbx)
   mov %rsi, 160(%rbx)
@@ -256,6 +288,9 @@ runsc_systrap_entry:
   jrcxz 1f
   lea -2(%r11), %rcx
   jmp *%rcx
+runsc_systrap_refer:
+  movq $202, %gs:8
+  jmp runsc_systrap_stop
 1:
   mov %rax, %gs:8
   mov %rdi, %gs:16
@@ -277,6 +312,9 @@ runsc_systrap_entry:
   rdgsbase %rcx
   lea 144(%rcx), %rsp
   pushfq
+  cmp $202, %eax
+  je runsc_systrap_futex
+runsc_systrap_stop:
   movl $1, %gs:4
   mov $1, %eax
   xchg %eax, %gs:0
@@ -341,28 +379,64 @@ runsc_systrap_entry:
 runsc_systrap_return:
   cmpl $0, %gs:168
   jne 7f
-  // Of the flags, what was changed here: OF, and what sahf sets. A popfq takes ten times as long.
-  mov %gs:136, %r11
-  mov %r11d, %eax
-  and $0x800, %eax
-  shl $20, %eax
-  add %eax, %eax
-  mov %r11d, %ecx
-  mov %cl, %ah
-  sahf
-  mov %gs:16, %rdi
-  mov %gs:24, %rsi
-  mov %gs:32, %rdx
-  mov %gs:40, %r10
-  mov %gs:64, %rcx
-  mov %gs:8, %rax
-  mov %gs:72, %rsp
-  jmp *%rcx
+  LEAVE
 7:
   // An interrupt was noted: this call traps, too.
   movl $0, %gs:168
   HOST_CALL 39
   jmp runsc_systrap_return
+
+  // futex(2), of which two cases need no Sentry: FUTEX_WAKE_PRIVATE where nobody is counted, and
+  // FUTEX_WAIT_PRIVATE or FUTEX_WAIT_BITSET_PRIVATE where the word has another value. Up to its last instruction
+  // this changes nothing that counts: whatever interrupts it sends the thread to the Sentry instead.
+runsc_systrap_futex:
+  movabs $HEADER, %rcx
+  cmpl $0, 112(%rcx)
+  je runsc_systrap_stop
+  test $3, %dil
+  jnz runsc_systrap_stop
+  mov %rdi, %rcx
+  shr $32, %rcx
+  cmp $0x7fff, %ecx
+  jae runsc_systrap_stop
+  cmp $0x81, %esi
+  jne 1f
+  // The word was changed before this, and whoever counts himself looks at it after that.
+  lock orl $0, %gs:168
+  movabs $WAITERS, %rcx
+  and $0xffc, %edi
+  cmpl $0, (%rcx, %rdi)
+  jne runsc_systrap_stop
+  movq $0, %gs:8
+  jmp 4f
+1:
+  // The private ones: for a word that others may see, the Sentry looks at the mapping.
+  cmp $0x80, %esi
+  je 2f
+  and $~0x100, %esi
+  cmp $0x89, %esi
+  jne runsc_systrap_stop
+  test %r9d, %r9d
+  jz runsc_systrap_stop
+2:
+  test %r10, %r10
+  jz 3f
+  lea 15(%r10), %rcx
+  shr $32, %rcx
+  cmp $0x7fff, %ecx
+  jae runsc_systrap_stop
+  cmpq $0, (%r10)
+  jl runsc_systrap_stop
+  cmpq $999999999, 8(%r10)
+  ja runsc_systrap_stop
+3:
+  cmp (%rdi), %edx
+  je runsc_systrap_stop
+  movq $-11, %gs:8
+4:
+  cmpl $0, %gs:168
+  jne runsc_systrap_refer
+  LEAVE
 runsc_systrap_fast_end:
 runsc_systrap_end:
 
@@ -419,7 +493,7 @@ runsc_systrap_clone:
   test %rax, %rax
   js 14f
   movabs $CONTROL, %rdi
-  mov $0x2000, %esi
+  mov $0x3000, %esi
   mov $1, %edx
   mov $0x11, %r10d
   mov %r12d, %r8d

@@ -36,7 +36,7 @@ export const STUB_RANGES = isSystrap
   ? [
       '7fff00000000-7fff00001000',
       '7fff00001000-7fff00002000',
-      '7fff00002000-7fff00004000',
+      '7fff00002000-7fff00005000',
       '7fffe0000000-7fffe0004000',
     ]
   : ['7fffffe00000-7fffffe01000', '7fffffe01000-7fffffe11000'];

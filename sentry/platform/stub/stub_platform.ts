@@ -66,6 +66,8 @@ export abstract class StubPlatform implements Platform {
     return made;
   }
 
+  answerFutexes(): void {}
+
   protected abstract makeSpace(owner: string): MadeSpace | number;
 
   /** A free slot, or -ENOMEM. */

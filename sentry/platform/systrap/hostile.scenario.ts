@@ -19,7 +19,7 @@ import {
   soon,
 } from '../stub/scenario.ts';
 
-const CODE_BYTES = 0x4e0;
+const CODE_BYTES = 0x690;
 const AREA = 0x7fffe0000000;
 const AREA_BYTES = 0x4000;
 const SYS_munmap = 11;

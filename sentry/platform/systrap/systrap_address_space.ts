@@ -41,6 +41,10 @@ export class SystrapAddressSpace extends StubAddressSpace {
     this.#parked = spare?.parked ?? [];
   }
 
+  override countWaiter(addr: number, change: 1 | -1): void {
+    this.platform.countWaiter(this.index, addr, change);
+  }
+
   protected override makeOps(count: number): number {
     return systrap.systrapOps(this.index, count);
   }

@@ -4,7 +4,7 @@
  * Sentry through shared memory. Needs no privilege and no ptrace.
  */
 
-import { systrap } from '../../../native/systrap.ts';
+import { type SystrapShared, systrap } from '../../../native/systrap.ts';
 import { StubPlatform } from '../stub/stub_platform.ts';
 import { type SpareProcess, SystrapAddressSpace } from './systrap_address_space.ts';
 import { SystrapContext } from './systrap_context.ts';
@@ -12,6 +12,8 @@ import { SystrapContext } from './systrap_context.ts';
 /** Processes kept for later spaces, and how many threads one of them may have. */
 const MOST_SPARES = 8;
 const MOST_THREADS = 6;
+/** Words in a table of waiters, one for each in a page. */
+const WAITER_COUNTS = 1024;
 
 interface Made {
   readonly space: SystrapAddressSpace;
@@ -21,11 +23,32 @@ interface Made {
 export class SystrapPlatform extends StubPlatform {
   readonly name = 'systrap';
   readonly #spares: { readonly owner: string; readonly process: SpareProcess }[] = [];
+  /** For each process its control pages, with a table of waiters in them. */
+  readonly #controls: Int32Array;
+  readonly #controlWords: number;
+  readonly #waitersAt: number;
+
+  private constructor(shared: SystrapShared) {
+    super(shared, shared.callEntry);
+    this.#controls = new Int32Array(shared.controls);
+    this.#controlWords = shared.controlBytes / 4;
+    this.#waitersAt = shared.waitersAt / 4;
+  }
 
   /** Starts the platform, or tells why it cannot run here. Once per process. */
   static create(): SystrapPlatform | string {
     const shared = systrap.systrapStart();
-    return typeof shared === 'string' ? shared : new SystrapPlatform(shared, shared.callEntry);
+    return typeof shared === 'string' ? shared : new SystrapPlatform(shared);
+  }
+
+  override answerFutexes(): void {
+    systrap.systrapAnswerFutexes(1);
+  }
+
+  /** AddressSpace.countWaiter for a process. */
+  countWaiter(process: number, addr: number, change: 1 | -1): void {
+    const word = (addr >>> 2) % WAITER_COUNTS;
+    Atomics.add(this.#controls, process * this.#controlWords + this.#waitersAt + word, change);
   }
 
   protected override makeSpace(owner: string): Made | number {
