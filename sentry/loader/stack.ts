@@ -27,8 +27,9 @@ const MAX_ARG_STRLEN = 32 * PAGE_SIZE;
 /** All strings and pointers: a quarter of the stack limit, within these bounds. */
 const ARG_MAX = 32 * PAGE_SIZE;
 const MOST_ARGUMENTS = 6 * 1024 * 1024;
-/** Stack mapped below what is put there. */
-const INITIAL_ROOM = 128 * 1024;
+/** Stack mapped below what is put there: what every program writes, and what many never reach. */
+const USED_ROOM = 16 * 1024;
+const SPARE_ROOM = 112 * 1024;
 const PLATFORM = 'x86_64';
 const TWO_32 = 2 ** 32;
 
@@ -116,8 +117,12 @@ export function buildStack(
     next(value);
   }
 
-  const mapped = mapStack(mm, top, pageCeil(image.length) + INITIAL_ROOM, executable);
-  if (mapped < 0) return mapped;
+  // Apart, so that the upper part is small enough to get pages that are there already.
+  const used = pageCeil(image.length) + USED_ROOM;
+  const upper = mapStack(mm, top, used, executable);
+  if (upper < 0) return upper;
+  const lower = mapStack(mm, top - used, SPARE_ROOM, executable);
+  if (lower < 0) return lower;
   const written = mm.copyOut(pointer, image);
   if (written < 0) return written;
   mm.stackStart = pointer;

@@ -101,3 +101,50 @@ test('small freed ranges serve again without the host, until the sandbox is idle
   file.reclaim();
   expect(punched).toBe(12 + 17);
 });
+
+test('what a program maps at each start circulates without the host', () => {
+  let punches = 0;
+  const bytes = new Uint8Array(PAGES * PAGE_SIZE);
+  const file = new MemoryFile(3, bytes.buffer, {
+    punch: () => ++punches,
+    nextData: (offset) => offset,
+    nextHole: (offset) => offset + PAGE_SIZE,
+  });
+  const sizes = [3, 5, 4, 2, 7, 5, 6, 1];
+  let highest = 0;
+  for (let round = 0; round < 1000; round++) {
+    const taken = sizes.map((pages) => file.allocate(pages * PAGE_SIZE));
+    if (round === 0) highest = Math.max(...taken);
+    for (const offset of taken) {
+      expect(offset).toBeLessThanOrEqual(highest);
+      expect(bytes[offset]).toBe(0);
+      bytes[offset] = 1;
+    }
+    // Not in the order they were taken.
+    sizes.forEach((_, i) => {
+      const at = (i * 3 + round) % sizes.length;
+      file.release(taken[at]!, sizes[at]! * PAGE_SIZE);
+    });
+  }
+  expect(punches).toBe(0);
+});
+
+test('small ranges that nobody asks for again do not keep others from being kept', () => {
+  let punched = 0;
+  const bytes = new Uint8Array(16 * PAGES * PAGE_SIZE);
+  const file = new MemoryFile(3, bytes.buffer, {
+    punch: (_offset, length) => {
+      punched += length;
+      return 0;
+    },
+    nextData: (offset) => offset,
+    nextHole: (offset) => offset + PAGE_SIZE,
+  });
+  const single = Array.from({ length: 2000 }, () => file.allocate(PAGE_SIZE));
+  const other = file.allocate(8 * PAGE_SIZE);
+  for (let i = 0; i < single.length; i += 2) file.release(single[i]!, PAGE_SIZE);
+  file.release(other, 8 * PAGE_SIZE);
+  expect(file.allocate(8 * PAGE_SIZE)).toBe(other);
+  file.reclaim();
+  expect(punched).toBe(1000 * PAGE_SIZE);
+});

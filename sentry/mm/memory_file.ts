@@ -6,13 +6,13 @@
  * the host gives pages only where somebody writes, so callers reserve generously to keep what will
  * grow contiguous (see Reservation). Freed ranges are collected and punched out of the file in
  * batches; until then they are not handed out again, because they do not read as zero. Small ones are
- * kept apart and handed out first, zeroed by hand: having the host free a page and make another one
- * costs ten times as much (docs/decisions/systrap_processes.md).
+ * kept apart and handed out first, zeroed by hand: see warm_ranges.ts.
  */
 import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import { type Range, RangeMap } from '../base/range_map.ts';
 import { isPageAligned, pageCeil } from './page.ts';
+import { WarmRanges } from './warm_ranges.ts';
 
 /** What the allocator needs of the host. Offsets and lengths in bytes; -errno on failure. */
 export interface MemoryFileHost {
@@ -31,12 +31,6 @@ interface Segment extends Range {
 /** Freed bytes that may wait for the next punch, and how many ranges of them. */
 const DIRTY_BYTES = 16 * 1024 * 1024;
 const DIRTY_RANGES = 256;
-/** Freed ranges of up to this size are kept for the next owner, so many bytes and ranges of them. */
-const WARM_RANGE = 64 * 1024;
-const WARM_BYTES = 4 * 1024 * 1024;
-const WARM_RANGES = 256;
-/** Warm ranges looked at for one that is large enough. */
-const WARM_SCAN = 16;
 /** Free ranges looked at before fresh space is taken from the top. */
 const SCAN_LIMIT = 64;
 
@@ -72,9 +66,7 @@ export class MemoryFile {
   /** Below `top`, freed and not yet punched. */
   private readonly dirty = new RangeMap<Segment>(splitSegment);
   private dirtyBytes = 0;
-  /** Freed and small, the last first to be taken. */
-  private readonly warm: Range[] = [];
-  private warmBytes = 0;
+  private readonly warm = new WarmRanges();
   private top = 0;
 
   constructor(fd: number, buffer: ArrayBuffer, host: MemoryFileHost) {
@@ -94,7 +86,7 @@ export class MemoryFile {
   allocate(length: number, hint = -1, mayBeWarm = true): number {
     if (length <= 0 || !isPageAligned(length)) throw new Error('MemoryFile: bad length');
     let offset = hint >= 0 ? this.takeAt(hint, length) : -1;
-    if (offset < 0 && mayBeWarm && length <= WARM_RANGE) offset = this.takeWarm(length);
+    if (offset < 0 && mayBeWarm) offset = this.takeWarm(length);
     if (offset < 0) offset = this.takeFree(length, SCAN_LIMIT);
     if (offset < 0) offset = this.takeTop(length);
     if (offset < 0) {
@@ -145,9 +137,7 @@ export class MemoryFile {
 
   /** Punches what was freed. Worth calling when the sandbox goes idle. */
   reclaim(): void {
-    for (const { start, end } of this.warm) this.addDirty(start, end);
-    this.warm.length = 0;
-    this.warmBytes = 0;
+    this.warm.drain((start, end) => this.addDirty(start, end));
     this.punchDirty();
   }
 
@@ -213,28 +203,17 @@ export class MemoryFile {
   }
 
   private keepWarm(start: number, end: number): boolean {
-    const length = end - start;
-    if (length > WARM_RANGE || this.warmBytes + length > WARM_BYTES) return false;
-    if (this.warm.length >= WARM_RANGES) return false;
-    this.warm.push({ start, end });
-    this.warmBytes += length;
+    if (!WarmRanges.keeps(end - start)) return false;
+    // Full of what nobody asks for: it begins anew.
+    if (this.warm.full) this.warm.drain((from, to) => this.addDirty(from, to));
+    this.warm.add(start, end - start);
     return true;
   }
 
   private takeWarm(length: number): number {
-    const { warm } = this;
-    const last = Math.max(warm.length - WARM_SCAN, 0);
-    for (let i = warm.length - 1; i >= last; i--) {
-      const range = warm[i]!;
-      if (range.end - range.start < length) continue;
-      const offset = range.start;
-      range.start += length;
-      if (range.start === range.end) warm.splice(i, 1);
-      this.warmBytes -= length;
-      this.bytes.fill(0, offset, offset + length);
-      return offset;
-    }
-    return -1;
+    const offset = this.warm.take(length);
+    if (offset >= 0) this.bytes.fill(0, offset, offset + length);
+    return offset;
   }
 
   /** Zeroed space becomes free again. */
