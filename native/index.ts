@@ -24,6 +24,12 @@ export interface Addon {
   /** A host clock in nanoseconds. */
   clockNs(clockId: number): number;
   monotonicNs(): number;
+  /**
+   * Writes the next entries of directory `fd`, with attributes, to `into` as records of an Rreaddirplus:
+   * how many bytes. `status[0]` becomes 1 when there may be more, 0 at the end, or -errno. `numbers` is
+   * the table of gofer/localfs/inode_numbers.ts.
+   */
+  listDirectory(fd: number, into: Uint8Array, numbers: Uint32Array, status: Int32Array): number;
   /** Maps a file shared and whole, up to 1 TiB, or -errno. */
   mapFile(fd: number, length: number): ArrayBuffer | number;
   /** Zeroed pages that children made by fork share, or -errno. */
@@ -107,6 +113,7 @@ export let syscall: Addon['syscall'];
 export let addressOf: Addon['addressOf'];
 export let clockNs: Addon['clockNs'];
 export let monotonicNs: Addon['monotonicNs'];
+export let listDirectory: Addon['listDirectory'];
 export let mapFile: Addon['mapFile'];
 export let mapPages: Addon['mapPages'];
 export let fork: Addon['fork'];
@@ -138,6 +145,7 @@ export function loadAddon(): void {
     ? loadSealed()
     : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
   ({ syscall, addressOf, clockNs, monotonicNs, mapFile, mapPages, fork, quietLoop } = addon);
+  ({ listDirectory } = addon);
   ({ exit, getpid, sampleClocks, tscInvariant, cpuid, stayOnCpu, keepMaps, trimMemory } = addon);
   loaded = true;
   for (const then of waiting.splice(0)) then();

@@ -18,33 +18,29 @@ const DT_DIR = 4;
 const DT_LNK = 10;
 
 export class InodeNumbers {
-  private readonly indices = new Map<string, number>();
-  /** The combination asked for last, which in a listing is the next one too. */
-  private lastMajor = -1;
-  private lastMinor = -1;
-  private lastUpper = -1;
-  private lastIndex = 0;
+  /**
+   * The combinations known: how many, then device major, minor and the inode number's upper bits of each.
+   * The addon's listDirectory reads it and adds to it.
+   */
+  readonly table = new Uint32Array(1 + 3 * MAX_INDEX);
 
   path(devMajor: number, devMinor: number, inoLow: number, inoHigh: number): number {
-    const upper = inoHigh >>> (LOW_BITS - 32);
-    const isLast =
-      upper === this.lastUpper && devMinor === this.lastMinor && devMajor === this.lastMajor;
-    const index = isLast ? this.lastIndex : this.indexOf(devMajor, devMinor, upper);
+    const index = this.indexOf(devMajor, devMinor, inoHigh >>> (LOW_BITS - 32));
     const high = inoHigh & (2 ** (LOW_BITS - 32) - 1);
     return index * 2 ** LOW_BITS + high * 2 ** 32 + inoLow;
   }
 
   private indexOf(devMajor: number, devMinor: number, upper: number): number {
-    const key = `${devMajor}:${devMinor}:${upper}`;
-    let index = this.indices.get(key);
-    if (index === undefined) {
-      index = Math.min(this.indices.size, MAX_INDEX);
-      if (index < MAX_INDEX) this.indices.set(key, index);
+    const { table } = this;
+    const count = table[0] as number;
+    let index = 0;
+    for (let at = 1; index < count; index++, at += 3) {
+      if (table[at + 2] !== upper || table[at + 1] !== devMinor) continue;
+      if (table[at] === devMajor) return index;
     }
-    this.lastMajor = devMajor;
-    this.lastMinor = devMinor;
-    this.lastUpper = upper;
-    this.lastIndex = index;
+    if (index === MAX_INDEX) return index;
+    table.set([devMajor, devMinor, upper], 1 + 3 * index);
+    table[0] = index + 1;
     return index;
   }
 

@@ -94,12 +94,16 @@ export class LocalFile implements FileNode {
     this.fileType = fileType;
   }
 
-  /** The file that O_PATH descriptor `fd` (taken over, closed on failure) refers to. */
+  /**
+   * The file that O_PATH descriptor `fd` (taken over, closed on failure) refers to; what is looked at on
+   * the way, its attributes, is added to `attrs`.
+   */
   static of(
     fd: number,
     directory: SharedFd | null,
     name: string,
     numbers: InodeNumbers,
+    attrs: P9Attr[] | null = null,
   ): LocalFile | number {
     const s = stat.statxOf(fd);
     if (typeof s === 'number') {
@@ -107,8 +111,10 @@ export class LocalFile implements FileNode {
       return s;
     }
     directory?.acquire();
-    const self = new SharedFd(fd);
-    return new LocalFile(self, directory, name, numbers, numbers.qid(s), s.mode & S_IFMT);
+    const attr = attrs === null ? null : numbers.attr(s);
+    if (attr !== null) attrs!.push(attr);
+    const qid = attr?.qid ?? numbers.qid(s);
+    return new LocalFile(new SharedFd(fd), directory, name, numbers, qid, s.mode & S_IFMT);
   }
 
   private get fd(): number {
@@ -126,9 +132,9 @@ export class LocalFile implements FileNode {
     this.directory?.release();
   }
 
-  walk(name: string): LocalFile | number {
+  walk(name: string, attrs: P9Attr[] | null = null): LocalFile | number {
     const fd = openBeneath(this.fd, name, O_PATH, 0);
-    return fd < 0 ? fd : LocalFile.of(fd, this.self, name, this.numbers);
+    return fd < 0 ? fd : LocalFile.of(fd, this.self, name, this.numbers, attrs);
   }
 
   getattr(): P9Attr | number {

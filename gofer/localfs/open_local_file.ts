@@ -2,11 +2,12 @@
  * Open host files and directories: what a fid becomes by Tlopen or Tlcreate.
  */
 import * as fs from '../../native/fs.ts';
-import { fstatat, statxOf } from '../../native/stat.ts';
+import { listDirectory } from '../../native/index.ts';
+import { statxOf } from '../../native/stat.ts';
 import { EISDIR, ENOLCK, ENOTDIR } from '../../spec/linux/errno.ts';
-import { AT_SYMLINK_NOFOLLOW, F_OFD_GETLK, F_OFD_SETLK, SEEK_SET } from '../../spec/linux/fcntl.ts';
+import { F_OFD_GETLK, F_OFD_SETLK, SEEK_SET } from '../../spec/linux/fcntl.ts';
 import { LOCK_TYPE_UNLCK } from '../../spec/p9/constants.ts';
-import type { DirectoryEntry, EntryAttributes, FileLock, OpenNode } from '../server/backend.ts';
+import type { DirectoryEntry, FileLock, OpenNode } from '../server/backend.ts';
 import { type InodeNumbers, qidTypeOfEntry } from './inode_numbers.ts';
 
 /** The ends of lock ranges are signed 64-bit on the host; JavaScript is exact up to here. */
@@ -63,7 +64,7 @@ export class OpenLocalFile implements OpenNode {
     return -ENOTDIR;
   }
 
-  entryAttributes(): number {
+  listInto(): number {
     return -ENOTDIR;
   }
 
@@ -82,12 +83,17 @@ function lockRange(type: number, start: number, length: number) {
 /** The directories listed last, oldest first: the others forget their entries and start again. */
 const listed: OpenLocalDirectory[] = [];
 
-/** An open directory as an array read front to back; going back starts it again. */
+/** What `listDirectory` says beside its result. */
+const listStatus = new Int32Array(1);
+
+/**
+ * An open directory: an array read front to back (going back starts it again), or listed to its end with
+ * attributes. Nobody does both.
+ */
 export class OpenLocalDirectory implements OpenNode {
   private readonly fd: number;
   private readonly numbers: InodeNumbers;
-  private readonly devMajor: number;
-  private readonly devMinor: number;
+  private device: { readonly major: number; readonly minor: number } | null = null;
   private chunk: readonly fs.DirectoryEntry[] = [];
   /** Index of the chunk's first entry. */
   private chunkStart = 0;
@@ -96,9 +102,12 @@ export class OpenLocalDirectory implements OpenNode {
   constructor(fd: number, numbers: InodeNumbers) {
     this.fd = fd;
     this.numbers = numbers;
-    const s = statxOf(fd);
-    this.devMajor = typeof s === 'number' ? 0 : s.devMajor;
-    this.devMinor = typeof s === 'number' ? 0 : s.devMinor;
+  }
+
+  private ownDevice() {
+    const s = statxOf(this.fd);
+    if (typeof s === 'number') return { major: 0, minor: 0 };
+    return { major: s.devMajor, minor: s.devMinor };
   }
 
   get donation(): number {
@@ -141,12 +150,9 @@ export class OpenLocalDirectory implements OpenNode {
       this.chunk = next;
     }
     const { name, type, ino } = this.chunk[index - this.chunkStart]!;
-    const path = this.numbers.path(
-      this.devMajor,
-      this.devMinor,
-      ino % 2 ** 32,
-      Math.floor(ino / 2 ** 32),
-    );
+    this.device ??= this.ownDevice();
+    const { major, minor } = this.device;
+    const path = this.numbers.path(major, minor, ino % 2 ** 32, Math.floor(ino / 2 ** 32));
     return { name, type, qid: { type: qidTypeOfEntry(type), version: 0, path } };
   }
 
@@ -167,10 +173,11 @@ export class OpenLocalDirectory implements OpenNode {
     this.chunkStart = Infinity;
   }
 
-  entryAttributes(name: string): EntryAttributes | number {
-    const s = fstatat(this.fd, name, AT_SYMLINK_NOFOLLOW);
-    if (typeof s === 'number') return s;
-    return { type: (s.mode >> 12) & 0xf, attr: this.numbers.attr(s) };
+  listInto(into: Uint8Array, status: { more: boolean }): number {
+    const length = listDirectory(this.fd, into, this.numbers.table, listStatus);
+    const result = listStatus[0] as number;
+    status.more = result > 0;
+    return result < 0 ? result : length;
   }
 
   close(): void {

@@ -24,11 +24,6 @@ export interface DirectoryEntry {
   readonly qid: Qid;
 }
 
-export interface EntryAttributes {
-  readonly type: number;
-  readonly attr: P9Attr;
-}
-
 export interface FileStatfs {
   readonly type: number;
   readonly bsize: number;
@@ -46,8 +41,8 @@ export interface FileNode {
   /** S_IFMT bits: a file's type never changes. */
   readonly fileType: number;
   clone(): FileNode;
-  /** Never follows a symbolic link. */
-  walk(name: string): FileNode | number;
+  /** Never follows a symbolic link. Adds the attributes of what is found to `attrs`. */
+  walk(name: string, attrs?: P9Attr[] | null): FileNode | number;
   getattr(): P9Attr | number;
   setattr(changes: Fields<'Tsetattr'>): number;
   /** Opens with P9_* flags. Only regular files and directories can be. */
@@ -90,8 +85,11 @@ export interface OpenNode {
   getLock(type: number, start: number, length: number): FileLock | number;
   /** The entry at `index`, null behind the last. Cheap for ascending indices. */
   entryAt(index: number): DirectoryEntry | null | number;
-  /** Attributes of an entry just listed. */
-  entryAttributes(name: string): EntryAttributes | number;
+  /**
+   * Writes the next entries of a directory to `into` as records of an Rreaddirplus, and whether there may
+   * be more to `status`: how many bytes, or -errno. Begins at the first entry, and never again.
+   */
+  listInto(into: Uint8Array, status: { more: boolean }): number;
   close(): void;
 }
 

@@ -9,6 +9,7 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeMessage, encodeToBytes } from '../../spec/p9/codec.ts';
 import * as p9 from '../../spec/p9/constants.ts';
+import { type DirentPlus, decodeDirentsPlus } from '../../spec/p9/dirent.ts';
 import type { Fields, MessageName } from '../../spec/p9/messages.ts';
 import { P9Session } from '../../test/harness/p9_session.ts';
 
@@ -111,6 +112,42 @@ test('messages arrive whole from any chunking, and replies keep their order', ()
   s.close();
 });
 
+test('a listing goes on over many small replies, in order only', () => {
+  const before = openFds();
+  const names = Array.from({ length: 300 }, (_, i) => `${i}`.repeat(1 + (i % 80)));
+  const directory = path.join(tree, 'many');
+  nodeFs.mkdirSync(directory);
+  for (const name of names) nodeFs.writeFileSync(path.join(directory, name), name);
+  nodeFs.symlinkSync('x', path.join(directory, 'link'));
+  nodeFs.utimesSync(path.join(directory, '0'), -5, 2 ** 33);
+  const s = new P9Session(tree).start(p9.VERSION_RUNSC, p9.MIN_MSIZE);
+  s.say('Twalk', { fid: 0, newfid: 1, names: ['many'] });
+  const ask = (offset: number, count = p9.MIN_MSIZE) =>
+    s.say('Treaddirplus', { fid: 1, offset, count })?.fields as Fields<'Rreaddirplus'>;
+  expect(ask(0, 100)).toEqual({ ecode: 22 });
+  const listed: DirentPlus[] = [];
+  let replies = 0;
+  for (let next = -1; next !== 0; replies++) {
+    const r = ask(Math.max(next, 0));
+    if (r.next !== 0) expect(r.data.length).toBeGreaterThan(0);
+    listed.push(...decodeDirentsPlus(r.data)!);
+    next = r.next;
+    if (replies === 3) expect(ask(next + 1)).toEqual({ ecode: 22 });
+  }
+  expect(replies).toBeGreaterThan(20);
+  expect(listed.map((e) => e.name).sort()).toEqual([...names, 'link'].sort());
+  for (const { name, attr, type } of listed) {
+    s.say('Twalk', { fid: 1, newfid: 2, names: [name] });
+    expect(s.say('Tgetattr', { fid: 2, mask: p9.GETATTR_ALL })?.fields).toEqual({ attr });
+    expect(type).toBe(attr.mode >> 12);
+    s.say('Tclunk', { fid: 2 });
+  }
+  expect(ask(1)).toEqual({ ecode: 22 });
+  s.close();
+  nodeFs.rmSync(directory, { recursive: true });
+  expect(openFds()).toBe(before);
+});
+
 test('Tremove and Trename act on the file, wherever it went', () => {
   const s = new P9Session(tree).start();
   nodeFs.writeFileSync(path.join(tree, 'r1'), '');
@@ -149,6 +186,7 @@ test(
       () => msg('Tgetattr', { fid: fid(), mask: 0x7ff }),
       () => msg('Tsetattr', { ...SETATTR, fid: fid(), valid: random(512), size: random(9999) }),
       () => msg('Tlopen', { fid: fid(), flags: random(4) | (random(2) << 9) }),
+      () => msg('Twalkopen', { fid: fid(), name: name(), flags: random(4) | (random(2) << 9) }),
       () => msg('Tlcreate', { fid: fid(), name: name(), ...how }),
       () => msg('Tread', { fid: fid(), offset: random(100), count: 2 ** random(32) }),
       () => msg('Twrite', { fid: fid(), offset: random(1000), data: new Uint8Array(random(99)) }),

@@ -41,7 +41,11 @@ export interface ConnectionOptions {
   readonly dup: (fd: number) => number;
 }
 
-/** A stretch of output that goes out in one call; `fd` (or -1) goes with its first byte. */
+/**
+ * A stretch of output that goes out in one call; `fd` (or -1) goes with its first byte. The client pairs
+ * descriptors with replies by their order, so one may come with a reply before its own: a call less,
+ * and the client is not woken twice.
+ */
 export interface Output {
   readonly bytes: Uint8Array;
   readonly fd: number;
@@ -199,6 +203,11 @@ export class Connection {
     return true;
   }
 
+  /** Sends `fd` itself with the reply in the making. */
+  handOver(fd: number): void {
+    this.pendingDonation = fd;
+  }
+
   private put<N extends MessageName>(name: N, tag: number, fields: Fields<N>): void {
     const data = 'data' in fields ? (fields.data as Uint8Array).length : 0;
     this.reserve(INITIAL_BUFFER_SIZE / 2 + data);
@@ -217,16 +226,15 @@ export class Connection {
   /** What to send next, or null when there is nothing. */
   get output(): Output | null {
     if (this.outStart === this.out.pos) return null;
-    const first = this.donations[0];
-    const fd = first?.at === this.outStart ? first.fd : -1;
-    const next = fd >= 0 ? this.donations[1] : first;
-    return { bytes: this.out.bytes.subarray(this.outStart, next?.at ?? this.out.pos), fd };
+    const fd = this.donations[0]?.fd ?? -1;
+    const end = this.donations[1]?.at ?? this.out.pos;
+    return { bytes: this.out.bytes.subarray(this.outStart, end), fd };
   }
 
   /** The first `count` bytes of `output` are on their way; returns the descriptor to close, or -1. */
   sent(count: number): number {
     let fd = -1;
-    if (count > 0 && this.donations[0]?.at === this.outStart) fd = this.donations.shift()!.fd;
+    if (count > 0 && this.donations.length > 0) fd = this.donations.shift()!.fd;
     this.outStart += count;
     if (this.outStart === this.out.pos) this.compact();
     return fd;

@@ -12,17 +12,12 @@ import {
   S_IFSOCK,
 } from '../../spec/linux/stat.ts';
 import { IO_HEADER_SIZE, P9_ACCMODE, P9_AT_REMOVEDIR } from '../../spec/p9/constants.ts';
-import {
-  direntPlusSize,
-  direntSize,
-  encodeDirent,
-  encodeDirentPlus,
-} from '../../spec/p9/dirent.ts';
+import { direntSize, encodeDirent } from '../../spec/p9/dirent.ts';
 import { Encoder } from '../../spec/p9/encoder.ts';
 import type { Fields } from '../../spec/p9/messages.ts';
-import type { OpenNode, Owner } from './backend.ts';
+import type { Owner } from './backend.ts';
 import type { Connection } from './connection.ts';
-import type { Fid } from './fid.ts';
+import type { Fid, Listing } from './fid.ts';
 import { ioUnit } from './file_requests.ts';
 import { isPlainName } from './session_requests.ts';
 
@@ -150,16 +145,17 @@ export function readdir(c: Connection, f: Fields<'Treaddir'>): Fields<'Rreaddir'
   return { data: e.bytes.subarray(0, e.pos) };
 }
 
-/** The listing behind Treaddirplus: opened at offset 0, closed at its end. */
-function listing(fid: Fid, offset: number): OpenNode | number {
-  if (offset === 0) fid.closeListing();
-  if (fid.listing === null) {
-    const opened = fid.node.open(0);
-    if (typeof opened === 'number') return opened;
-    fid.listing = opened;
-  }
+/** The listing behind Treaddirplus, opened at offset 0; null when it does not stand at `offset`. */
+function listing(fid: Fid, offset: number): Listing | number | null {
+  if (offset !== 0) return fid.listing?.next === offset ? fid.listing : null;
+  fid.closeListing();
+  const open = fid.node.open(0);
+  if (typeof open === 'number') return open;
+  fid.listing = { open, next: 0 };
   return fid.listing;
 }
+
+const listed = { more: false };
 
 export function readdirPlus(
   c: Connection,
@@ -168,24 +164,13 @@ export function readdirPlus(
   const fid = c.fids.get(f.fid);
   if (fid === undefined) return -EBADF;
   if (fid.node.fileType !== S_IFDIR) return -ENOTDIR;
-  const open = listing(fid, f.offset);
-  if (typeof open === 'number') return open;
-  const e = new Encoder(c.scratchBytes(listingRoom(c, f.count)));
-  for (let index = f.offset; ; index++) {
-    const entry = open.entryAt(index);
-    if (typeof entry === 'number') return entry;
-    if (entry === null) {
-      fid.closeListing();
-      return { next: 0, data: e.bytes.subarray(0, e.pos) };
-    }
-    const { name } = entry;
-    if (name === '.' || name === '..') continue;
-    if (direntPlusSize(name) > e.room) {
-      if (e.pos === 0) return -EINVAL;
-      return { next: index, data: e.bytes.subarray(0, e.pos) };
-    }
-    // An entry that vanished meanwhile is left out.
-    const attributes = open.entryAttributes(name);
-    if (typeof attributes !== 'number') encodeDirentPlus(e, { name, ...attributes });
-  }
+  const current = listing(fid, f.offset);
+  if (current === null) return -EINVAL;
+  if (typeof current === 'number') return current;
+  const into = c.scratchBytes(listingRoom(c, f.count));
+  const length = current.open.listInto(into, listed);
+  if (length < 0 || !listed.more) fid.closeListing();
+  if (length < 0) return length;
+  current.next++;
+  return { next: listed.more ? current.next : 0, data: into.subarray(0, length) };
 }

@@ -36,6 +36,7 @@ const HANDLERS: Handlers = {
   Tremove: session.remove,
   Tsetowner: session.setOwner,
   Tsetcpu: session.setCpu,
+  Twalkopen: file.walkOpen,
   Tgetattr: file.getattr,
   Tsetattr: file.setattr,
   Tlopen: file.open,

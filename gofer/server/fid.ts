@@ -20,13 +20,20 @@ export interface XattrWrite {
   written: number;
 }
 
+/** A listing with attributes, between its replies. */
+export interface Listing {
+  readonly open: OpenNode;
+  /** The `offset` that goes on with it: how many replies there were. */
+  next: number;
+}
+
 export class Fid {
   node: FileNode;
   /** The user of the attach it descends from. */
   readonly uid: number;
   open: OpenNode | null = null;
   /** The listing of Treaddirplus, which works on fids that are not open. */
-  listing: OpenNode | null = null;
+  listing: Listing | null = null;
   xattr: XattrRead | XattrWrite | null = null;
 
   constructor(node: FileNode, uid: number) {
@@ -35,7 +42,7 @@ export class Fid {
   }
 
   closeListing(): void {
-    this.listing?.close();
+    this.listing?.open.close();
     this.listing = null;
   }
 

@@ -8,6 +8,7 @@ import {
   EINVAL,
   EISDIR,
   ELOOP,
+  ENOTDIR,
   ENXIO,
   EROFS,
 } from '../../spec/linux/errno.ts';
@@ -27,6 +28,7 @@ import {
 import type { Fields } from '../../spec/p9/messages.ts';
 import type { OpenNode } from './backend.ts';
 import type { Connection } from './connection.ts';
+import { isPlainName } from './session_requests.ts';
 
 export function getattr(c: Connection, f: Fields<'Tgetattr'>): Fields<'Rgetattr'> | number {
   const fid = c.fids.get(f.fid);
@@ -79,6 +81,22 @@ export function open(c: Connection, f: Fields<'Tlopen'>): Fields<'Rlopen'> | num
   if (typeof opened === 'number') return opened;
   fid.open = opened;
   return { qid: fid.node.qid, iounit: ioUnit(c, opened) };
+}
+
+export function walkOpen(c: Connection, f: Fields<'Twalkopen'>): Fields<'Rwalkopen'> | number {
+  const fid = c.fids.get(f.fid);
+  if (fid === undefined) return -EBADF;
+  if (!isPlainName(f.name) || (f.flags & P9_ACCMODE) === P9_ACCMODE) return -EINVAL;
+  if (fid.node.fileType !== S_IFDIR) return -ENOTDIR;
+  if (c.readonly && (f.flags & (P9_ACCMODE | P9_TRUNC)) !== 0) return -EROFS;
+  const node = fid.node.walk(f.name);
+  if (typeof node === 'number') return node;
+  const { qid, fileType } = node;
+  const opened = fileType === S_IFDIR ? -EISDIR : node.open(f.flags);
+  node.release();
+  if (typeof opened === 'number') return opened;
+  c.handOver(opened.donation);
+  return { qid, iounit: ((c.msize - IO_HEADER_SIZE) | IOUNIT_FD_DONATED) >>> 0 };
 }
 
 export function read(c: Connection, f: Fields<'Tread'>): Fields<'Rread'> | number {

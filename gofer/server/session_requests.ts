@@ -32,25 +32,22 @@ interface Walked {
   readonly error: number;
 }
 
-/** Walks from `start`, calling `visit` for each component reached; an error from it stops the walk. */
+/** Walks from `start`, and tells of each component reached in `qids` or `attrs`. */
 function walkNames(
   start: FileNode,
   names: readonly string[],
-  visit: (node: FileNode) => number,
+  qids: Qid[] | null,
+  attrs: P9Attr[] | null,
 ): Walked {
   let node = start.clone();
   for (const name of names) {
     let next: FileNode | number = -EINVAL;
     if (node.fileType !== S_IFDIR) next = -ENOTDIR;
-    else if (isPlainName(name)) next = node.walk(name);
+    else if (isPlainName(name)) next = node.walk(name, attrs);
     node.release();
     if (typeof next === 'number') return { node: null, error: next };
     node = next;
-    const error = visit(node);
-    if (error < 0) {
-      node.release();
-      return { node: null, error };
-    }
+    qids?.push(node.qid);
   }
   return { node, error: 0 };
 }
@@ -72,10 +69,7 @@ export function walk(c: Connection, f: Fields<'Twalk'>): Fields<'Rwalk'> | numbe
   const allowed = canBind(c, from, f.fid, f.newfid);
   if (allowed < 0) return allowed;
   const qids: Qid[] = [];
-  const { node, error } = walkNames(from.node, f.names, (n) => {
-    qids.push(n.qid);
-    return 0;
-  });
+  const { node, error } = walkNames(from.node, f.names, qids, null);
   if (node !== null) bind(c, from, f.fid, f.newfid, node);
   else if (qids.length === 0) return error;
   return { qids };
@@ -90,17 +84,12 @@ export function walkGetattr(
   const allowed = canBind(c, from, f.fid, f.newfid);
   if (allowed < 0) return allowed;
   const attrs: P9Attr[] = [];
-  const visit = (n: FileNode): number => {
-    const attr = n.getattr();
+  if (f.names.length === 0) {
+    const attr = from.node.getattr();
     if (typeof attr === 'number') return attr;
     attrs.push(attr);
-    return 0;
-  };
-  if (f.names.length === 0) {
-    const error = visit(from.node);
-    if (error < 0) return error;
   }
-  const { node, error } = walkNames(from.node, f.names, visit);
+  const { node, error } = walkNames(from.node, f.names, null, attrs);
   if (node !== null) bind(c, from, f.fid, f.newfid, node);
   return { ecode: -error, attrs };
 }

@@ -17,6 +17,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportSyscall(env, exports);
   ExportMemory(env, exports);
   ExportFork(env, exports);
+  ExportDirectory(env, exports);
   ExportTrim(env, exports);
   ExportPtrace(env, exports);
   ExportSystrap(env, exports);

@@ -44,6 +44,7 @@ napi_value WrapMemory(napi_env env, void* address, size_t length);
 
 void ExportSyscall(Napi::Env env, Napi::Object exports);
 void ExportMemory(Napi::Env env, Napi::Object exports);
+void ExportDirectory(Napi::Env env, Napi::Object exports);
 void ExportTrim(Napi::Env env, Napi::Object exports);
 void ExportFork(Napi::Env env, Napi::Object exports);
 void ExportPtrace(Napi::Env env, Napi::Object exports);

@@ -1,9 +1,8 @@
 /**
  * The records inside Rreaddir and Rreaddirplus data.
  */
-import { MAX_NAME_LENGTH } from './constants.ts';
 import { Decoder, getAttr, getQid } from './decoder.ts';
-import { ATTR_SIZE, type Encoder, QID_SIZE } from './encoder.ts';
+import { type Encoder, QID_SIZE } from './encoder.ts';
 import type { P9Attr, Qid } from './messages.ts';
 
 export interface Dirent {
@@ -57,13 +56,6 @@ export function direntSize(name: string): number {
   return QID_SIZE + 8 + 1 + 2 + name.length;
 }
 
-export function direntPlusSize(name: string): number {
-  return ATTR_SIZE + 1 + 2 + name.length;
-}
-
-/** The most that one record of either kind takes. */
-export const MAX_DIRENT_SIZE = ATTR_SIZE + 1 + 2 + MAX_NAME_LENGTH;
-
 export function encodeDirent(e: Encoder, d: Dirent): void {
   e.qid(d.qid);
   e.u64(d.offset);
@@ -89,7 +81,7 @@ export function decodeDirents(data: Uint8Array): Dirent[] | null {
 
 /** The entries of an Rreaddirplus, or null when they are malformed. They keep a copy of `data`. */
 export function decodeDirentsPlus(data: Uint8Array): ListedEntry[] | null {
-  const bytes = data.slice();
+  const bytes = new Uint8Array(data);
   const view = new DataView(bytes.buffer);
   const d = new Decoder(bytes);
   const records: ListedEntry[] = [];

@@ -16,6 +16,8 @@
  * - Tsetcpu: the processor the client runs on. Client and server alternate strictly, so a server on the
  *   same processor answers several times faster than one that must be woken on another. A hint: a
  *   server may ignore it.
+ * - Twalkopen opens the regular file `name` of directory `fid` with the flags of Tlopen and donates its
+ *   descriptor. It binds no fid. A server that donates none says EOPNOTSUPP.
  */
 
 /** Field types: what stands on the wire, and (FieldValues) what it is in TypeScript. */
@@ -182,6 +184,8 @@ export const MESSAGES = {
   Rsetowner: [133, {}],
   Tsetcpu: [134, { cpu: 'u32' }],
   Rsetcpu: [135, {}],
+  Twalkopen: [136, { fid: 'u32', name: 'name', flags: 'u32' }],
+  Rwalkopen: [137, { qid: 'qid', iounit: 'u32' }],
 } as const satisfies Record<string, readonly [number, Record<string, FieldType>]>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -103,6 +103,27 @@ describe.each(['9P2000.L.runsc', '9P2000.L'])('%s', (version) => {
     expect(client.mkdir(walk('evil'), 'x', HOW)).toBe(-errno.ENOTDIR);
   });
 
+  test('opens by name in one message', () => {
+    const directory = walk('a', 'b', 'c');
+    if (!extended) {
+      expect(client.openAt(directory, 'file', 0)).toBe(-errno.EOPNOTSUPP);
+      return;
+    }
+    const { ino, opened } = ok(client.openAt(directory, 'file', p9.P9_RDWR));
+    expect(ino).toBe(ok(client.walkGetattr(directory, ['file'])).attrs[0]!.qid.path);
+    expect(opened.fid).toBe(-1);
+    const bytes = new Uint8Array(64);
+    const length = fs.pread(opened.hostFd, bytes, 0);
+    expect(Buffer.from(bytes.subarray(0, length))).toEqual(nodeFs.readFileSync(at('a/b/c/file')));
+    fs.close(opened.hostFd);
+    expect(client.openAt(directory, 'missing', 0)).toBe(-errno.ENOENT);
+    expect(client.openAt(directory, '..', 0)).toBe(-errno.EINVAL);
+    expect(client.openAt(directory, 'file', p9.P9_ACCMODE)).toBe(-errno.EINVAL);
+    expect(client.openAt(root, 'a', 0)).toBe(-errno.EISDIR);
+    expect(client.openAt(root, 'escape', 0)).toBe(-errno.ELOOP);
+    expect(client.openAt(walk('a', 'b', 'c', 'file'), 'x', 0)).toBe(-errno.ENOTDIR);
+  });
+
   test('creates, writes, reads, truncates', () => {
     const c = ok(client.create(root, 'new', p9.P9_RDWR, HOW));
     expectSame(c.attr, at('new'));
@@ -272,6 +293,8 @@ test('a read-only connection refuses every change', async () => {
   const refused = [
     client.open(fid, p9.P9_RDWR),
     client.open(fid, p9.P9_TRUNC),
+    client.openAt(root, 'f', p9.P9_RDWR),
+    client.openAt(root, 'f', p9.P9_TRUNC),
     client.create(root, 'n', 0, HOW),
     client.mkdir(root, 'n', HOW),
     client.mknod(root, 'n', { ...HOW, mode: S_IFIFO }, 0, 0),

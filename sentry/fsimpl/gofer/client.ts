@@ -7,7 +7,7 @@
  */
 import * as fs from '../../../native/fs.ts';
 import { fstat } from '../../../native/stat.ts';
-import { EIO, EMFILE, EPROTO } from '../../../spec/linux/errno.ts';
+import { EIO, EOPNOTSUPP, EPROTO } from '../../../spec/linux/errno.ts';
 import { F_GETFL } from '../../../spec/linux/fcntl.ts';
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
@@ -86,36 +86,23 @@ export class Client extends Session {
   }
 
   /**
-   * Walks to `name` and opens it, in one exchange. The walk may succeed and the opening not; no fid of
-   * the file is kept but that of an opening without a donated descriptor.
+   * Opens regular file `name` of directory `from`, in one message: the file's number and host descriptor.
+   * -EOPNOTSUPP when the server gives no descriptors.
    */
-  walkAndOpen(
+  openAt(
     from: number,
     name: string,
     flags: number,
-  ): { readonly walked: Walked; readonly opened: Opened | number } | number {
+  ): { readonly ino: number; readonly opened: Opened } | number {
+    if (!this.extended) return -EOPNOTSUPP;
     return this.withRoom(from, () => {
-      const newfid = this.newFid();
-      const names = [name];
-      const walk = this.channel.queue('Twalkgetattr', { fid: from, newfid, names });
-      const open = this.channel.queue('Tlopen', { fid: newfid, flags });
-      const walked = this.walked(walk, newfid, names);
-      const answer = this.channel.receive(open);
+      const r = this.channel.call('Twalkopen', { fid: from, name, flags });
       const { hostFd } = this.channel;
-      const arrived = typeof walked !== 'number' && walked.fid >= 0;
-      if (arrived && typeof answer !== 'number') {
-        return { walked, opened: this.usable(newfid, hostFd, flags) };
-      }
-      if (hostFd >= 0) fs.close(hostFd);
-      if (typeof walked === 'number') return walked;
-      if (!arrived) return walked.error === -EMFILE ? -EMFILE : { walked, opened: walked.error };
-      this.clunk(newfid);
-      return answer === -EMFILE ? -EMFILE : { walked, opened: answer as number };
+      if (typeof r === 'number') return r;
+      if (hostFd < 0) return this.broken();
+      const opened = this.usable(-1, hostFd, flags);
+      return typeof opened === 'number' ? opened : { ino: r.qid.path, opened };
     });
-  }
-
-  get speaksExtensions(): boolean {
-    return this.extended;
   }
 
   /** Checks a donated descriptor; without one the fid stays open for reading and writing by 9P. */

@@ -5,7 +5,15 @@
  */
 import * as fs from '../../../native/fs.ts';
 import { fstat } from '../../../native/stat.ts';
-import { EFBIG, EINVAL, EIO, ENODEV, ENXIO, ESTALE } from '../../../spec/linux/errno.ts';
+import {
+  EFBIG,
+  EINVAL,
+  EIO,
+  ENODEV,
+  ENXIO,
+  EOPNOTSUPP,
+  ESTALE,
+} from '../../../spec/linux/errno.ts';
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -79,19 +87,19 @@ export class GoferRegular extends GoferInode implements Mappable {
   /** Opens the file anew with P9_* flags; walks there in the same exchange when it has no fid. */
   private openForm(flags: number): Opened | number {
     const { client } = this.fs;
-    if (this.hasFid || this.parent === null || !client.speaksExtensions) {
-      const fid = this.fid();
-      return fid < 0 ? fid : client.open(fid, flags);
+    if (!this.hasFid && this.parent !== null) {
+      const from = this.parent.fid();
+      if (from < 0) return from;
+      const r = client.openAt(from, this.name, flags);
+      if (typeof r !== 'number') {
+        if (r.ino === this.ino) return r.opened;
+        discard(client, r.opened);
+        return -ESTALE;
+      }
+      if (r !== -EOPNOTSUPP) return r;
     }
-    const from = this.parent.fid();
-    if (from < 0) return from;
-    const r = client.walkAndOpen(from, this.name, flags);
-    if (typeof r === 'number' || typeof r.opened === 'number') {
-      return typeof r === 'number' ? r : (r.opened as number);
-    }
-    if (r.walked.attrs[0]!.qid.path === this.ino) return r.opened;
-    discard(client, r.opened);
-    return -ESTALE;
+    const fid = this.fid();
+    return fid < 0 ? fid : client.open(fid, flags);
   }
 
   /** An open file ends. */

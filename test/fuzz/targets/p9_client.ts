@@ -135,6 +135,7 @@ class Liar {
       case 'Tgetattr':
         return ['Rgetattr', { attr: this.attr() }];
       case 'Tlopen':
+      case 'Twalkopen':
       case 'Tlcreate':
         return [
           `R${request.name.slice(1)}` as MessageName,

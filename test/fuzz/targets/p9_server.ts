@@ -64,6 +64,7 @@ const SEEDS: readonly Uint8Array[][] = [
   [
     record('Treaddirplus', { fid: 0, offset: 0, count: 8192 }),
     record('Twalkgetattr', { fid: 0, newfid: 3, names: ['d', 'f'] }),
+    record('Twalkopen', { fid: 0, name: 'f', flags: 0 }),
   ],
   [
     WALK,
