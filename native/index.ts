@@ -21,8 +21,7 @@ export interface Addon {
   syscall(nr: number, ...args: SyscallArgument[]): number;
   /** The address of an array's first byte. Stable: asking moves small arrays off V8's heap. */
   addressOf(memory: ArrayBufferView | ArrayBuffer): number;
-  /** A host clock in nanoseconds. */
-  clockNs(clockId: number): number;
+  /** CLOCK_MONOTONIC. */
   monotonicNs(): number;
   /**
    * Writes the next entries of directory `fd`, with attributes, to `into` as records of an Rreaddirplus:
@@ -30,6 +29,8 @@ export interface Addon {
    * the table of gofer/localfs/inode_numbers.ts.
    */
   listDirectory(fd: number, into: Uint8Array, numbers: Uint32Array, status: Int32Array): number;
+  /** CLOCK_REALTIME since the second `since`: exact for the 104 days behind and before it. */
+  realtimeNs(since: number): number;
   /** Maps a file shared and whole, up to 1 TiB, or -errno. */
   mapFile(fd: number, length: number): ArrayBuffer | number;
   /** Zeroed pages that children made by fork share, or -errno. */
@@ -111,9 +112,9 @@ export let addon: Addon & PlatformCalls;
 
 export let syscall: Addon['syscall'];
 export let addressOf: Addon['addressOf'];
-export let clockNs: Addon['clockNs'];
 export let monotonicNs: Addon['monotonicNs'];
 export let listDirectory: Addon['listDirectory'];
+export let realtimeNs: Addon['realtimeNs'];
 export let mapFile: Addon['mapFile'];
 export let mapPages: Addon['mapPages'];
 export let fork: Addon['fork'];
@@ -144,8 +145,8 @@ export function loadAddon(): void {
   addon = isSea()
     ? loadSealed()
     : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
-  ({ syscall, addressOf, clockNs, monotonicNs, mapFile, mapPages, fork, quietLoop } = addon);
   ({ listDirectory } = addon);
+  ({ syscall, addressOf, monotonicNs, realtimeNs, mapFile, mapPages, fork, quietLoop } = addon);
   ({ exit, getpid, sampleClocks, tscInvariant, cpuid, stayOnCpu, keepMaps, trimMemory } = addon);
   loaded = true;
   for (const then of waiting.splice(0)) then();

@@ -8,7 +8,7 @@ import { cString, type Path, result, resultU64, setResult64 } from './bytes.ts';
 import { closeRange } from './fs.ts';
 import { addressOf, quietLoop, syscall } from './index.ts';
 
-export { clockNs, exit, fork, getpid, monotonicNs, stayOnCpu } from './index.ts';
+export { exit, fork, getpid, monotonicNs, stayOnCpu } from './index.ts';
 
 export const setsid = (): number => syscall(nr.SYS_setsid);
 export const getppid = (): number => syscall(nr.SYS_getppid);

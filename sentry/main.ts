@@ -15,7 +15,7 @@ import {
   read,
   write,
 } from '../native/fs.ts';
-import { exit, mapFile, monotonicNs, syscall, trimMemory } from '../native/index.ts';
+import { exit, mapFile, monotonicNs, realtimeNs, syscall, trimMemory } from '../native/index.ts';
 import type { BootConfig, PlatformChoice } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
 import {
@@ -27,8 +27,7 @@ import {
   SEEK_HOLE,
 } from '../spec/linux/fcntl.ts';
 import { MFD_CLOEXEC } from '../spec/linux/mman.ts';
-import { SYS_clock_gettime, SYS_ftruncate } from '../spec/linux/syscall_numbers.ts';
-import { CLOCK_REALTIME } from '../spec/linux/time.ts';
+import { SYS_ftruncate } from '../spec/linux/syscall_numbers.ts';
 import type { Clock } from './base/clock.ts';
 import { lock, shed } from './confinement.ts';
 import { installFileTypes } from './control/file_types.ts';
@@ -47,15 +46,19 @@ const MEMORY_FILE_BYTES = 2 ** 40;
 const HWCAP2_FSGSBASE = 2;
 const HARDWARE_ENTRIES: readonly number[] = [AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ];
 
-/** struct timespec. */
-const timespec = new Int32Array(4);
+/** The second that readings of the host's CLOCK_REALTIME count from, so that they are exact. */
+let sinceSec = 0;
 
 const hostClock: Clock = {
   monotonicNs: () => monotonicNs(),
   realtime() {
-    syscall(SYS_clock_gettime, CLOCK_REALTIME, timespec);
-    const sec = ((timespec[0] as number) >>> 0) + (timespec[1] as number) * 2 ** 32;
-    return { sec, nsec: timespec[2] as number };
+    let ns = realtimeNs(sinceSec);
+    if (!Number.isSafeInteger(ns)) {
+      sinceSec += Math.floor(ns / 1e9);
+      ns = realtimeNs(sinceSec);
+    }
+    const sec = Math.floor(ns / 1e9);
+    return { sec: sinceSec + sec, nsec: ns - sec * 1e9 };
   },
 };
 

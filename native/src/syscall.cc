@@ -71,14 +71,15 @@ napi_value AddressOf(napi_env env, napi_callback_info info) {
   return MakeNumber(env, static_cast<double>(address));
 }
 
-// clockNs(clockId): the clock as a double of nanoseconds, through the vDSO.
-napi_value ClockNs(napi_env env, napi_callback_info info) {
+// realtimeNs(since): CLOCK_REALTIME as nanoseconds since that second, through the vDSO.
+napi_value RealtimeNs(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   size_t argc = 1;
   napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
   timespec now{};
-  clock_gettime(static_cast<clockid_t>(IntArg(env, argv[0])), &now);
-  return MakeNumber(env, static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec));
+  clock_gettime(CLOCK_REALTIME, &now);
+  auto seconds = static_cast<double>(now.tv_sec - IntArg(env, argv[0]));
+  return MakeNumber(env, seconds * 1e9 + static_cast<double>(now.tv_nsec));
 }
 
 napi_value MonotonicNs(napi_env env, napi_callback_info) {
@@ -92,7 +93,7 @@ napi_value MonotonicNs(napi_env env, napi_callback_info) {
 void ExportSyscall(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "syscall", Syscall);
   Export(env, exports, "addressOf", AddressOf);
-  Export(env, exports, "clockNs", ClockNs);
+  Export(env, exports, "realtimeNs", RealtimeNs);
   Export(env, exports, "monotonicNs", MonotonicNs);
 }
 

@@ -47,10 +47,10 @@ export class IoBuffer {
   /** Application memory turned out to be inaccessible. */
   faulted = false;
 
-  private readonly memory: UserMemoryAccess | null;
-  private readonly writing: boolean;
+  private memory: UserMemoryAccess | null;
+  private writing: boolean;
   /** Pairs of address and length; kernel buffers have none. */
-  private readonly ranges: readonly number[];
+  private ranges: number[];
   private index = 0;
   /** Bytes used of the current pair. */
   private used = 0;
@@ -60,7 +60,7 @@ export class IoBuffer {
 
   private constructor(
     memory: UserMemoryAccess | null,
-    ranges: readonly number[],
+    ranges: number[],
     length: number,
     writing: boolean,
   ) {
@@ -85,11 +85,46 @@ export class IoBuffer {
    */
   static user(
     memory: UserMemoryAccess,
-    ranges: readonly number[],
+    ranges: number[],
     length: number,
     writing: boolean,
   ): IoBuffer {
     return new IoBuffer(memory, ranges, length, writing);
+  }
+
+  /** The same over one range: made of a buffer that was freed, if there is one. */
+  static single(
+    memory: UserMemoryAccess,
+    addr: number,
+    length: number,
+    writing: boolean,
+  ): IoBuffer {
+    const buffer = spare;
+    if (buffer === null) return new IoBuffer(memory, [addr, length], length, writing);
+    spare = null;
+    buffer.memory = memory;
+    buffer.writing = writing;
+    buffer.ranges[0] = addr;
+    buffer.ranges[1] = length;
+    buffer.remaining = length;
+    buffer.done = 0;
+    buffer.faulted = false;
+    buffer.index = 0;
+    buffer.used = 0;
+    buffer.epoch = -1;
+    buffer.here.length = 0;
+    buffer.here.fd = -1;
+    return buffer;
+  }
+
+  /**
+   * For whoever has it from `single` and knows that nobody keeps it: reading a byte then allocates
+   * nothing.
+   */
+  free(): void {
+    if (this.ranges.length !== 2 || this.scratch !== null) return;
+    this.memory = null;
+    spare = this;
   }
 
   /** The next contiguous piece, or null at the end or at a fault. Use it at once, then `advance`. */
@@ -157,7 +192,7 @@ export class IoBuffer {
       const span = this.peek();
       if (span === null) break;
       const n = Math.min(left, span.length);
-      span.bytes.fill(value, span.start, span.start + n);
+      fillBytes(span.bytes, span.start, n, value);
       this.advance(n);
       left -= n;
     }
@@ -286,8 +321,16 @@ export class IoBuffer {
   }
 }
 
+/** The buffer that was freed last. */
+let spare: IoBuffer | null = null;
+
 /** Below this many bytes a loop beats making two views. */
 const LOOP_LIMIT = 24;
+
+function fillBytes(bytes: Uint8Array, start: number, length: number, value: number): void {
+  if (length >= LOOP_LIMIT) bytes.fill(value, start, start + length);
+  else for (let i = start; i < start + length; i++) bytes[i] = value;
+}
 
 /** memmove between byte arrays. */
 export function copyBytes(
@@ -297,10 +340,10 @@ export function copyBytes(
   toStart: number,
   length: number,
 ): void {
-  if (from === to) {
-    to.copyWithin(toStart, fromStart, fromStart + length);
-  } else if (length < LOOP_LIMIT) {
+  if (length < LOOP_LIMIT && (from !== to || toStart <= fromStart)) {
     for (let i = 0; i < length; i++) to[toStart + i] = from[fromStart + i]!;
+  } else if (from === to) {
+    to.copyWithin(toStart, fromStart, fromStart + length);
   } else {
     to.set(from.subarray(fromStart, fromStart + length), toStart);
   }

@@ -203,7 +203,7 @@ export abstract class UserMemory implements UserMemoryAccess {
     const wanted = Math.min(length, MAX_RW_COUNT);
     const n = wanted === 0 ? 0 : this.accessible(addr, wanted, write);
     if (n === 0 && length > 0) return null;
-    return IoBuffer.user(this, [addr, n], n, write);
+    return IoBuffer.single(this, addr, n, write);
   }
 
   /**
@@ -286,6 +286,6 @@ export abstract class UserMemory implements UserMemoryAccess {
   }
 
   private transient(addr: number, length: number, write: boolean): IoBuffer {
-    return IoBuffer.user(this, [addr, length], length, write);
+    return IoBuffer.single(this, addr, length, write);
   }
 }

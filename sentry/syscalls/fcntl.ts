@@ -165,7 +165,16 @@ function setStatusFlags(t: Task, file: OpenFile, flags: number): number {
 
 // Locks ------------------------------------------------------------------------------------------
 
-/** The struct flock at `addr` as a range in the file, or -errno. */
+const flock = new Uint8Array(FLOCK.size);
+const flockView = new DataView(flock.buffer);
+const offsets = FLOCK.offsets;
+
+/** loff_t, exact as far as a Number is. */
+function flockOffset(at: number): number {
+  return flockView.getUint32(at, true) + flockView.getInt32(at + 4, true) * 2 ** 32;
+}
+
+/** The struct flock at `addr` as a range in the file, or -errno. Databases make this call the most. */
 function readLock(
   t: Task,
   file: OpenFile,
@@ -173,10 +182,12 @@ function readLock(
   owner: LockOwner,
   pid: number,
 ): RecordLock | number {
-  const bytes = new Uint8Array(FLOCK.size);
-  if (t.mm.copyIn(addr, bytes) < 0) return -EFAULT;
-  const { l_type: type, l_whence: whence, l_start, l_len, l_pid } = FLOCK.decode(bytes);
-  if (pid === -1 && l_pid !== 0) return -EINVAL;
+  if (t.mm.copyIn(addr, flock) < 0) return -EFAULT;
+  const type = flockView.getInt16(offsets.l_type, true);
+  const whence = flockView.getInt16(offsets.l_whence, true);
+  const l_start = flockOffset(offsets.l_start);
+  const l_len = flockOffset(offsets.l_len);
+  if (pid === -1 && flockView.getInt32(offsets.l_pid, true) !== 0) return -EINVAL;
   let base = 0;
   if (whence === SEEK_CUR) base = Math.max(0, file.seek(0, SEEK_CUR));
   else if (whence === SEEK_END) {
@@ -224,7 +235,11 @@ function setLock(t: Task, file: OpenFile, addr: number, ofd: boolean, wait: bool
   if (lock.type === F_WRLCK && !file.writable) return -EBADF;
   if (lock.type === F_UNLCK && file.inode.locks === null) return 0;
   const locks = locksOf(file);
-  if (!wait) return locks.set(lock);
+  return wait ? awaitLock(t, locks, lock, ofd) : locks.set(lock);
+}
+
+function awaitLock(t: Task, locks: FileLocks, lock: RecordLock, ofd: boolean): number {
+  const { owner } = lock;
   const attempt = (): number => {
     owner.lockWait = null;
     const r = locks.set(lock);

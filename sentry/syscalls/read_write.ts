@@ -36,7 +36,7 @@ import {
   SYS_writev,
 } from '../../spec/linux/syscall_numbers.ts';
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
-import type { SyscallFragment } from '../kernel/syscall_table.ts';
+import { BLOCKED, type SyscallFragment } from '../kernel/syscall_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { IoBuffer } from '../mm/io_buffer.ts';
 import { notifyFile } from '../vfs/fsnotify.ts';
@@ -55,7 +55,13 @@ function userBuffer(t: Task, addr: number, size: number, write: boolean): IoBuff
   const length = Math.min(size, MAX_RW_COUNT);
   const buffer = t.mm.userBuffer(addr, length, write);
   if (buffer !== null || addr + length > t.mm.taskSize) return buffer;
-  return IoBuffer.user(t.mm, [addr, length], length, write);
+  return IoBuffer.single(t.mm, addr, length, write);
+}
+
+/** The result of a call that is over; one that sleeps keeps its buffer. */
+function over(buffer: IoBuffer, result: number): number {
+  if (result !== BLOCKED) buffer.free();
+  return result;
 }
 
 /** One try. `offset` is a position or AT_OFFSET. */
@@ -79,7 +85,10 @@ export function readFile(
 ): number {
   t.io.readCalls++;
   const n = readOnce(t, file, dst, offset);
-  if (n !== -EAGAIN || nonblock) return n;
+  return n !== -EAGAIN || nonblock ? n : awaitInput(t, file, dst, offset);
+}
+
+function awaitInput(t: Task, file: OpenFile, dst: IoBuffer, offset: number): number {
   const { readTimeoutNs } = file;
   return t.sleep([file], POLLIN, {
     attempt: () => readOnce(t, file, dst, offset),
@@ -121,17 +130,19 @@ export function writeFile(
   t.io.writeCalls++;
   if ((file.inode.mode & (S_ISUID | S_ISGID)) !== 0) dropPrivileges(t, file.inode);
   const n = writeRest(t, file, src, offset);
-  if (n === -EAGAIN) {
-    if (nonblock) return written(t, file, src.done > 0 ? src.done : n);
-    const { writeTimeoutNs } = file;
-    return t.sleep([file], POLLOUT, {
-      attempt: () => written(t, file, writeRest(t, file, src, offset)),
-      deadlineNs: t.kernel.clock.monotonicNs() + writeTimeoutNs,
-      onTimeout: () => written(t, file, src.done > 0 ? src.done : -EAGAIN),
-      onInterrupt: () => written(t, file, src.done > 0 ? src.done : interrupted(writeTimeoutNs)),
-    });
-  }
-  return written(t, file, n);
+  if (n !== -EAGAIN) return written(t, file, n);
+  if (nonblock) return written(t, file, src.done > 0 ? src.done : n);
+  return awaitRoom(t, file, src, offset);
+}
+
+function awaitRoom(t: Task, file: OpenFile, src: IoBuffer, offset: number): number {
+  const { writeTimeoutNs } = file;
+  return t.sleep([file], POLLOUT, {
+    attempt: () => written(t, file, writeRest(t, file, src, offset)),
+    deadlineNs: t.kernel.clock.monotonicNs() + writeTimeoutNs,
+    onTimeout: () => written(t, file, src.done > 0 ? src.done : -EAGAIN),
+    onInterrupt: () => written(t, file, src.done > 0 ? src.done : interrupted(writeTimeoutNs)),
+  });
 }
 
 function written(t: Task, file: OpenFile, n: number): number {
@@ -148,7 +159,7 @@ export function sysRead(t: Task, a: SyscallArgs): number {
   if (!file?.readable) return -EBADF;
   const dst = userBuffer(t, a.addr(1), a.sizeT(2), true);
   if (dst === null) return -EFAULT;
-  return readFile(t, file, dst, AT_OFFSET, file.nonblock);
+  return over(dst, readFile(t, file, dst, AT_OFFSET, file.nonblock));
 }
 
 /** write(2). */
@@ -157,7 +168,7 @@ export function sysWrite(t: Task, a: SyscallArgs): number {
   if (!file?.writable) return -EBADF;
   const src = userBuffer(t, a.addr(1), a.sizeT(2), false);
   if (src === null) return -EFAULT;
-  return writeFile(t, file, src, AT_OFFSET, file.nonblock);
+  return over(src, writeFile(t, file, src, AT_OFFSET, file.nonblock));
 }
 
 /** pread64(2). */
@@ -168,7 +179,7 @@ export function sysPread64(t: Task, a: SyscallArgs): number {
   if (!file?.readable) return -EBADF;
   const dst = userBuffer(t, a.addr(1), a.sizeT(2), true);
   if (dst === null) return -EFAULT;
-  return readFile(t, file, dst, offset, file.nonblock);
+  return over(dst, readFile(t, file, dst, offset, file.nonblock));
 }
 
 /** pwrite64(2). Like Linux, O_APPEND wins over the offset. */
@@ -179,7 +190,7 @@ export function sysPwrite64(t: Task, a: SyscallArgs): number {
   if (!file?.writable) return -EBADF;
   const src = userBuffer(t, a.addr(1), a.sizeT(2), false);
   if (src === null) return -EFAULT;
-  return writeFile(t, file, src, appendOffset(file, offset), file.nonblock);
+  return over(src, writeFile(t, file, src, appendOffset(file, offset), file.nonblock));
 }
 
 /** Where a positioned write to an O_APPEND file goes. */

@@ -46,6 +46,8 @@ export class FileLocks {
 
   /** The first lock that stands in the way of `lock`, or null. */
   conflict(lock: RecordLock): RecordLock | null {
+    if (this.ranges.size === 0) return null;
+    if (this.ranges.size === 1 && this.ranges.has(lock.owner)) return null;
     let first: RecordLock | null = null;
     for (const [owner, own] of this.ranges) {
       if (owner === lock.owner) continue;
@@ -73,8 +75,21 @@ export class FileLocks {
    * of the same type. True when that may let others in.
    */
   private replace(lock: RecordLock): boolean {
-    const own = this.ranges.get(lock.owner) ?? [];
-    const added = { ...lock };
+    const { start, end, type, owner, pid } = lock;
+    const added: RecordLock = { start, end, type, owner, pid };
+    const own = this.ranges.get(owner);
+    // What most programs do: one lock, and the end of it.
+    if (own === undefined) {
+      if (type === F_UNLCK) return false;
+      this.ranges.set(owner, [added]);
+      this.rangeCount++;
+      return false;
+    }
+    if (type === F_UNLCK && own.length === 1 && start <= own[0]!.start && own[0]!.end <= end) {
+      this.ranges.delete(owner);
+      this.rangeCount--;
+      return true;
+    }
     let weakened = false;
     let from = firstBehind(own, lock.start);
     // The one that ends where this begins.
