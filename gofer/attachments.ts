@@ -6,6 +6,7 @@
 import * as fs from '../native/fs.ts';
 import { schedSetaffinity } from '../native/process.ts';
 import * as socket from '../native/socket.ts';
+import type { HostUds } from '../spec/control/boot.ts';
 import { EAGAIN, EINTR } from '../spec/linux/errno.ts';
 import { F_DUPFD_CLOEXEC } from '../spec/linux/fcntl.ts';
 import { POLLIN, POLLOUT } from '../spec/linux/poll.ts';
@@ -24,6 +25,7 @@ export interface AttachmentOptions {
   readonly socketFd: number;
   readonly readonly: boolean;
   readonly maxFids: number;
+  readonly hostUds: HostUds;
 }
 
 interface Attachment {
@@ -40,14 +42,14 @@ export class Attachments {
   }
 
   /** Serves one more tree on one more socket: 0 or -errno (then the descriptors are closed). */
-  add({ rootFd, socketFd, readonly, maxFids }: AttachmentOptions): number {
+  add({ rootFd, socketFd, readonly, maxFids, hostUds }: AttachmentOptions): number {
     const tree = LocalTree.serving(rootFd);
     if (typeof tree === 'number') {
       fs.close(socketFd);
       return tree;
     }
     const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    const options = { backend: tree, readonly, maxFids, dup, place: moveTo };
+    const options = { backend: tree, readonly, maxFids, hostUds, dup, place: moveTo };
     const connection = new Connection(options);
     this.list.push({ poll: { fd: socketFd, events: POLLIN, revents: 0 }, tree, connection });
     return 0;

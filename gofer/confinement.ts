@@ -11,14 +11,14 @@ import { restrictTo } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
 import { compileFilter, installFilter } from '../native/seccomp.ts';
 import { fstat, procPath } from '../native/stat.ts';
-import type { GoferMount } from '../spec/control/boot.ts';
+import type { GoferMount, HostUds } from '../spec/control/boot.ts';
 import * as capability from '../spec/linux/capability.ts';
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_PATH, O_WRONLY } from '../spec/linux/fcntl.ts';
 import * as mnt from '../spec/linux/mount.ts';
 import { PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS } from '../spec/linux/prctl.ts';
 import * as clone from '../spec/linux/sched.ts';
 import { S_IFDIR, S_IFMT } from '../spec/linux/stat.ts';
-import { GOFER_RULES } from '../spec/seccomp/gofer.ts';
+import { GOFER_RULES, goferSocketRules } from '../spec/seccomp/gofer.ts';
 
 const AT_RECURSIVE = 0x8000;
 
@@ -148,7 +148,8 @@ export function keepToTrees(mounts: readonly GoferMount[], roots: readonly numbe
 }
 
 /** Once everything is open that the Gofer serves. -errno: the filter is not there. */
-export function lock(): number {
+export function lock(sockets: HostUds): number {
   process.prctl(PR_SET_DUMPABLE, 0);
-  return installFilter(FILTER);
+  const more = goferSocketRules(sockets);
+  return installFilter(more.length === 0 ? FILTER : compileFilter([...GOFER_RULES, ...more]));
 }

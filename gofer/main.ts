@@ -44,7 +44,7 @@ function log(fd: number, text: string): void {
 }
 
 export function goferMain(config: GoferConfig): never {
-  const { mounts, debugLogFd, stderrFd } = config;
+  const { mounts, hostUds, debugLogFd, stderrFd } = config;
   process.setProcessName('runsc-gofer');
   process.umask(0);
   const maxFids = fidsPerMount(mounts.length);
@@ -62,14 +62,14 @@ export function goferMain(config: GoferConfig): never {
     const error =
       rootFd < 0
         ? rootFd
-        : attachments.add({ rootFd, socketFd: m.fd, readonly: m.readonly, maxFids });
+        : attachments.add({ rootFd, socketFd: m.fd, readonly: m.readonly, maxFids, hostUds });
     if (rootFd < 0) fs.close(m.fd);
     // Names only the place: host paths do not belong in a log that the container may influence.
     if (error < 0) log(debugLogFd, `mount ${i} cannot be served: errno ${-error}`);
   });
   if (stderrFd >= 0) fs.dup3(stderrFd, 2, 0);
   if (stderrFd !== debugLogFd) fs.close(stderrFd);
-  const locked = lock();
+  const locked = lock(hostUds);
   if (locked < 0) {
     log(2, `cannot install the system call filter: errno ${-locked}`);
     return process.exit(EXIT_FAILURE);

@@ -21,7 +21,7 @@ if (mode.startsWith('main')) {
   const pid = fork();
   if (pid === 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    goferMain({ mounts, rootless: false, debugLogFd: 2, stderrFd: -1 });
+    goferMain({ mounts, hostUds: 'none', rootless: false, debugLogFd: 2, stderrFd: -1 });
   }
   for (const { fd } of mounts) fs.close(fd);
   const ended = wait4(pid, 0);
@@ -32,7 +32,7 @@ umask(0);
 const attachments = new Attachments();
 sources.forEach((source, i) => {
   const rootFd = fs.open(source, O_PATH | O_CLOEXEC);
-  attachments.add({ rootFd, socketFd: 3 + i, readonly, maxFids: 256 });
+  attachments.add({ rootFd, socketFd: 3 + i, readonly, maxFids: 256, hostUds: 'all' });
 });
 attachments.run();
 exit(0);

@@ -2,8 +2,9 @@
 
 import { expect, it } from 'vitest';
 import { syscallNumber } from '../spec/linux/syscall_numbers.ts';
+import { GOFER_RULES, goferSocketRules } from '../spec/seccomp/gofer.ts';
 import type { SyscallRule } from '../spec/seccomp/rule.ts';
-import { sentryRules } from '../spec/seccomp/sentry.ts';
+import { sentryRules, sentrySocketRules } from '../spec/seccomp/sentry.ts';
 import { compileFilter } from './seccomp.ts';
 
 const X86_64 = 0xc000003e;
@@ -100,6 +101,28 @@ it('allows each rule of the Sentry, and nothing that opens, starts or changes', 
       expect([name, run(filter, syscallNumber(name), [])]).toEqual([name, KILL_PROCESS]);
     }
   }
+});
+
+it('adds little for sockets of the host, and only where they are asked for', () => {
+  const names = ['socket', 'connect', 'bind', 'listen', 'accept4', 'shutdown'];
+  const may = (filter: Uint8Array) =>
+    names.filter((name) => run(filter, syscallNumber(name), [1]) === ALLOW).join(' ');
+  const gofer = ['none', 'open', 'create', 'all'] as const;
+  const filters = gofer.map((mode) => {
+    const rules = [...GOFER_RULES, ...goferSocketRules(mode)];
+    const sentry = [...sentryRules('ptrace'), ...sentrySocketRules(mode)];
+    expect(Math.max(rules.length, sentry.length)).toBeLessThanOrEqual(45);
+    return [may(compileFilter(rules)), may(compileFilter(sentry))];
+  });
+  expect(filters).toEqual([
+    ['', 'accept4'],
+    ['socket connect', 'accept4 shutdown'],
+    ['socket bind', 'listen accept4 shutdown'],
+    ['socket connect bind', 'listen accept4 shutdown'],
+  ]);
+  const all = compileFilter([...GOFER_RULES, ...goferSocketRules('all')]);
+  const AF_INET = 2;
+  expect(run(all, syscallNumber('socket'), [AF_INET])).toBe(KILL_PROCESS);
 });
 
 it('lets the Sentry map nothing executable and signal nobody else', () => {

@@ -141,6 +141,20 @@ export function recvWithFds(fd: number, into: Uint8Array, flags = 0): Received |
   return { length, fds, flags: result.u32[12] as number };
 }
 
+/** What `receiveBytes` got: its length, with MSG_TRUNC among `flags` that of the whole message. */
+export interface ReceivedBytes {
+  readonly length: number;
+  /** MSG_TRUNC; MSG_CTRUNC when descriptors or credentials came along, which the host dropped. */
+  readonly flags: number;
+}
+
+/** recvmsg(2) of the bytes alone. */
+export function receiveBytes(fd: number, into: Uint8Array, flags: number): ReceivedBytes | number {
+  layMessage(into, 0);
+  const length = syscall(nr.SYS_recvmsg, fd, result.address, flags);
+  return length < 0 ? length : { length, flags: result.u32[12] as number };
+}
+
 /** One descriptor of poll(2): `revents` is filled in. */
 export interface PollFd {
   readonly fd: number;

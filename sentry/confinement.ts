@@ -26,7 +26,7 @@ import {
 import { RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE } from '../spec/linux/resource.ts';
 import * as clone from '../spec/linux/sched.ts';
 import { SIGKILL } from '../spec/linux/signal.ts';
-import { sentryRules } from '../spec/seccomp/sentry.ts';
+import { sentryRules, sentrySocketRules } from '../spec/seccomp/sentry.ts';
 
 /** The user and group without any right: nobody, nogroup. */
 const UNPRIVILEGED = 65534;
@@ -118,7 +118,10 @@ export function lock(config: BootConfig, platform: string): number {
   // Not before: a change of user clears it. Who misses his parent's end sees that of the connection.
   if (config.dieWithParent) process.prctl(PR_SET_PDEATHSIG, SIGKILL);
   const filter = FILTERS[platform];
-  return filter === undefined ? -EINVAL : installFilter(filter);
+  if (filter === undefined) return -EINVAL;
+  const more = sentrySocketRules(config.hostUds);
+  if (more.length === 0) return installFilter(filter);
+  return installFilter(compileFilter([...sentryRules(platform), ...more]));
 }
 
 function writeFile(file: string, text: string): number {

@@ -9,8 +9,17 @@
  * requests one by one.
  */
 import * as fs from '../../native/fs.ts';
+import * as socket from '../../native/socket.ts';
 import * as stat from '../../native/stat.ts';
-import { EACCES, EEXIST, EINVAL, ENOENT, ENOSYS, ESTALE } from '../../spec/linux/errno.ts';
+import {
+  EACCES,
+  EADDRINUSE,
+  EEXIST,
+  EINVAL,
+  ENOENT,
+  ENOSYS,
+  ESTALE,
+} from '../../spec/linux/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_REMOVEDIR,
@@ -27,14 +36,23 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from '../../spec/linux/fcntl.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, UTIME_NOW, UTIME_OMIT } from '../../spec/linux/stat.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../spec/linux/socket.ts';
+import {
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  UTIME_NOW,
+  UTIME_OMIT,
+} from '../../spec/linux/stat.ts';
 import { PROC_SUPER_MAGIC } from '../../spec/linux/statfs.ts';
 import * as p9 from '../../spec/p9/constants.ts';
 import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
 import type { CreatedFile, FileNode, FileStatfs, OpenNode, Owner } from '../server/backend.ts';
 import { openError } from '../server/file_requests.ts';
 import type { InodeNumbers } from './inode_numbers.ts';
-import { OpenLocalDirectory, OpenLocalFile } from './open_local_file.ts';
+import { OpenLocalDirectory, OpenLocalFile, OpenLocalSocket } from './open_local_file.ts';
 
 const RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
 /** Open flags that a client may choose; their 9P values are the host's. */
@@ -276,6 +294,30 @@ export class LocalFile implements FileNode {
   symlink(name: string, target: string, owner: Owner): Qid | number {
     const result = fs.symlinkat(target, this.fd, name);
     return result < 0 ? result : this.made(name, S_IFLNK, 0o777, owner);
+  }
+
+  /** connect(2) follows the link of our own O_PATH descriptor to the socket that was walked to. */
+  connect(type: number): OpenLocalSocket | number {
+    const fd = socket.socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return fd;
+    const result = socket.connectUnix(fd, stat.procPath(this.fd));
+    if (result === 0) return new OpenLocalSocket(fd);
+    fs.close(fd);
+    return result;
+  }
+
+  /** bind(2) makes one component below our own descriptor, or fails where something has that name. */
+  bind(name: string, type: number, mode: number, owner: Owner): OpenLocalSocket | number {
+    const fd = socket.socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return fd;
+    let result = socket.bindUnix(fd, `${stat.procPath(this.fd)}/${name}`);
+    if (result === 0) {
+      const made = this.made(name, S_IFSOCK, mode, owner);
+      if (typeof made !== 'number') return new OpenLocalSocket(fd);
+      result = made;
+    }
+    fs.close(fd);
+    return result === -EADDRINUSE ? -EEXIST : result;
   }
 
   readlink(): string | number {

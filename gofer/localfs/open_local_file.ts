@@ -7,7 +7,7 @@ import { statxOf } from '../../native/stat.ts';
 import { EISDIR, ENOLCK, ENOTDIR } from '../../spec/linux/errno.ts';
 import { F_OFD_GETLK, F_OFD_SETLK, SEEK_SET } from '../../spec/linux/fcntl.ts';
 import { LOCK_TYPE_UNLCK } from '../../spec/p9/constants.ts';
-import type { DirectoryEntry, FileLock, OpenNode } from '../server/backend.ts';
+import type { DirectoryEntry, FileLock, OpenNode, OpenSocket } from '../server/backend.ts';
 import { type InodeNumbers, qidTypeOfEntry } from './inode_numbers.ts';
 
 /** The ends of lock ranges are signed 64-bit on the host; JavaScript is exact up to here. */
@@ -182,6 +182,19 @@ export class OpenLocalDirectory implements OpenNode {
 
   close(): void {
     this.leaveListed();
+    fs.close(this.fd);
+  }
+}
+
+export class OpenLocalSocket implements OpenSocket {
+  readonly fd: number;
+
+  /** Takes over `fd`. */
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  close(): void {
     fs.close(this.fd);
   }
 }

@@ -52,6 +52,10 @@ export interface FileNode {
   /** A regular file, fifo or socket; `mode` says which. */
   mknod(name: string, mode: number, owner: Owner): Qid | number;
   symlink(name: string, target: string, owner: Owner): Qid | number;
+  /** A new socket of SOCK_* `type` that is connected to this one. */
+  connect(type: number): OpenSocket | number;
+  /** A new socket, bound to `name` in this directory. */
+  bind(name: string, type: number, mode: number, owner: Owner): OpenSocket | number;
   readlink(): string | number;
   link(name: string, target: FileNode): number;
   rename(oldName: string, newDirectory: FileNode, newName: string): number;
@@ -71,6 +75,12 @@ export interface FileNode {
 export interface CreatedFile {
   readonly node: FileNode;
   readonly open: OpenNode;
+}
+
+/** A host socket on its way to the client. */
+export interface OpenSocket {
+  readonly fd: number;
+  close(): void;
 }
 
 /** An open regular file or directory. */

@@ -6,6 +6,7 @@
  * output. No input is handled while a reply of full size would not fit behind the unsent output;
  * so a client that does not read its replies stops being read, and memory stays bounded.
  */
+import type { HostUds } from '../../spec/control/boot.ts';
 import { EINVAL, EIO, EOPNOTSUPP } from '../../spec/linux/errno.ts';
 import { decodeFields, encodeMessage, messageName } from '../../spec/p9/codec.ts';
 import {
@@ -35,6 +36,8 @@ export interface ConnectionOptions {
   /** Refuses everything that changes the tree with EROFS. */
   readonly readonly: boolean;
   readonly maxFids: number;
+  /** What the client may do with sockets of the host. */
+  readonly hostUds?: HostUds;
   /** The client runs on this processor now. */
   readonly place?: (cpu: number) => void;
   /** Duplicates a descriptor for donation, or -errno. */
@@ -55,6 +58,7 @@ export class Connection {
   readonly fids: FidTable;
   readonly backend: Backend;
   readonly readonly: boolean;
+  readonly hostUds: HostUds;
   private readonly dup: (fd: number) => number;
   readonly place: (cpu: number) => void;
   msize = MSIZE_BEFORE_VERSION;
@@ -78,6 +82,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.backend = options.backend;
     this.readonly = options.readonly;
+    this.hostUds = options.hostUds ?? 'none';
     this.dup = options.dup;
     this.place = options.place ?? (() => undefined);
     this.fids = new FidTable(options.maxFids);

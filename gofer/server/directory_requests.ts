@@ -22,14 +22,14 @@ import { ioUnit } from './file_requests.ts';
 import { isPlainName } from './session_requests.ts';
 
 /** The directory behind `number` in which `name` can be changed, or -errno. */
-function parentOf(c: Connection, number: number, name: string): Fid | number {
+export function parentOf(c: Connection, number: number, name: string): Fid | number {
   const fid = c.fids.get(number);
   if (fid === undefined) return -EBADF;
   if (!isPlainName(name)) return -EINVAL;
   return fid.node.fileType === S_IFDIR ? fid : -ENOTDIR;
 }
 
-function owner(c: Connection, fid: Fid, gid: number): Owner {
+export function owner(c: Connection, fid: Fid, gid: number): Owner {
   return { uid: c.ownerUid >= 0 ? c.ownerUid : fid.uid, gid };
 }
 

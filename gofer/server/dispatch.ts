@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts';
 import * as directory from './directory_requests.ts';
 import * as file from './file_requests.ts';
 import * as session from './session_requests.ts';
+import * as socket from './socket_requests.ts';
 import * as xattr from './xattr_requests.ts';
 
 export type Handler<N extends RequestName> = (
@@ -57,6 +58,8 @@ const HANDLERS: Handlers = {
   Tunlinkat: directory.unlinkat,
   Treaddir: directory.readdir,
   Treaddirplus: directory.readdirPlus,
+  Tconnect: socket.connect,
+  Tbind: socket.bind,
   Txattrwalk: xattr.walk,
   Txattrcreate: xattr.create,
 };
@@ -75,6 +78,7 @@ const MUTATIONS: ReadonlySet<RequestName> = new Set<RequestName>([
   'Trenameat',
   'Tunlinkat',
   'Txattrcreate',
+  'Tbind',
 ]);
 
 /** Answers one request: the reply's fields, or -errno. */

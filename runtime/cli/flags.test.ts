@@ -18,7 +18,7 @@ const SYNTAX = {
   },
 } as const satisfies Syntax;
 
-it.each(['--host-uds=open', '--host-fifo=all'])('%s is refused: there is no such mode', (flag) => {
+it.each(['--host-uds=some', '--host-fifo=all'])('%s is refused: there is no such mode', (flag) => {
   expect(() => parseLeadingFlags(GLOBAL_SYNTAX, [flag, 'list'])).toThrow('known are none');
 });
 

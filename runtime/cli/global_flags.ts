@@ -2,6 +2,7 @@
 
 import type {
   FileAccess,
+  HostUds,
   NetworkName,
   OverlayScope,
   PlatformChoice,
@@ -57,8 +58,8 @@ export const GLOBAL_SYNTAX = {
     'host-uds': {
       kind: 'string',
       default: 'none',
-      choices: ['none'],
-      help: 'which unix sockets of the host in volumes are connected to: none',
+      choices: ['none', 'open', 'create', 'all'],
+      help: 'unix sockets of the host in volumes: connect to them (open), make them (create), or all',
     },
     'host-fifo': {
       kind: 'string',
@@ -90,6 +91,7 @@ export interface RuntimeConfig {
   readonly ignoreCgroups: boolean;
   readonly overlay: OverlayScope;
   readonly fileAccess: FileAccess;
+  readonly hostUds: HostUds;
 }
 
 /** Where the flags do not say: what of the environment counts. */
@@ -117,6 +119,7 @@ export function runtimeConfig(flags: GlobalFlags, around: Surroundings): Runtime
     ignoreCgroups: flags['ignore-cgroups'],
     overlay: overlayScope(flags.overlay2),
     fileAccess: flags['file-access'] === 'shared' ? 'shared' : 'exclusive',
+    hostUds: flags['host-uds'] as HostUds,
   };
 }
 

@@ -1,9 +1,9 @@
 /** `runsc help seccomp`: what the locked processes may ask of the host, from the very lists they install. */
 
 import { syscallName } from '../../spec/linux/syscall_numbers.ts';
-import { GOFER_RULES } from '../../spec/seccomp/gofer.ts';
+import { GOFER_RULES, goferSocketRules } from '../../spec/seccomp/gofer.ts';
 import type { ArgumentTest, SyscallRule } from '../../spec/seccomp/rule.ts';
-import { sentryRules } from '../../spec/seccomp/sentry.ts';
+import { sentryRules, sentrySocketRules } from '../../spec/seccomp/sentry.ts';
 import { table } from './output.ts';
 
 const HEXADECIMAL = 16;
@@ -31,6 +31,8 @@ export function seccompHelp(): string {
     [`The Sentry: ${common.length} system calls`, common],
     [`The Sentry on the ptrace platform: ${onPtrace.length} more`, onPtrace],
     [`The Gofer: ${GOFER_RULES.length} system calls`, GOFER_RULES],
+    ['The Sentry with --host-uds=all besides', sentrySocketRules('all')],
+    ['The Gofer with --host-uds=all besides', goferSocketRules('all')],
   ];
   const shown = parts.map(
     ([title, rules]) => `${title}\n\n${table([['NAME', 'WHY', 'ARGUMENTS'], ...rows(rules)])}`,

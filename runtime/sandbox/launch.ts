@@ -115,6 +115,7 @@ function forkGofer(
   const childPlan = basePlan(plan, 'runsc-gofer', output, goferEnds);
   const pid = host.forkGofer(childPlan, {
     mounts: trees.map((tree, index) => ({ ...tree, fd: goferEnds[index] ?? -1 })),
+    hostUds: plan.config.hostUds,
     rootless: plan.config.rootless,
     debugLogFd: output.debugFd,
     stderrFd: output.stderrFd,
@@ -192,6 +193,7 @@ function bootConfig(
     network: config.network,
     overlay: config.overlay,
     fileAccess: config.fileAccess,
+    hostUds: config.hostUds,
     listenerFd,
     connectionFd,
     debugLogFd: config.debug || config.strace ? output.debugFd : -1,

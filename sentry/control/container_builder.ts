@@ -5,13 +5,14 @@
 
 import { byteString } from '../../native/bytes.ts';
 import { close } from '../../native/fs.ts';
-import type { BootConfig } from '../../spec/control/boot.ts';
+import { type BootConfig, bindsOnHost, connectsToHost } from '../../spec/control/boot.ts';
 import type { ControlError, Params } from '../../spec/control/protocol.ts';
 import { EEXIST, ENOENT, strerror } from '../../spec/linux/errno.ts';
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../spec/linux/mount.ts';
 import { S_IFREG } from '../../spec/linux/stat.ts';
 import type { Config, Mount as MountSpec } from '../../spec/oci/config.ts';
 import { GoferFileSystem } from '../fsimpl/gofer/gofer_file_system.ts';
+import { UnixHostSocket } from '../fsimpl/host/unix_host_socket.ts';
 import { Overlay } from '../fsimpl/overlay/overlay.ts';
 import { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -143,6 +144,11 @@ class Builder {
       kernel,
       devMinor: kernel.vfs.nextDevMinor(),
       exclusive,
+      hostSockets: {
+        connects: connectsToHost(this.config.hostUds),
+        binds: bindsOnHost(this.config.hostUds),
+        open: (socket, type) => new UnixHostSocket(socket, type, kernel.poller),
+      },
       lost: () => this.kernel.warn(`the gofer of ${field} has ended: its files answer EIO`),
     });
     if (typeof fs === 'number') return this.fail(field, fs, 'the gofer did not serve it');

@@ -20,6 +20,7 @@ import type { Clock } from '../base/clock.ts';
 import type { FsCaller } from './caller.ts';
 import type { FileLocks } from './file_lock.ts';
 import type { WatchList } from './fsnotify.ts';
+import type { HostSocket } from './host_socket.ts';
 import type { Path } from './mount.ts';
 import type { OpenFile } from './open_file.ts';
 import type { DirEntry, SetAttr, Stat, StatFs } from './stat.ts';
@@ -69,6 +70,12 @@ export interface NewInode {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+}
+
+/** A socket bound on the host, and its name's inode. */
+export interface BoundSocket {
+  readonly inode: Inode;
+  readonly socket: HostSocket;
 }
 
 export abstract class Inode {
@@ -190,6 +197,17 @@ export abstract class Inode {
     _flags: number,
   ): number {
     return -EPERM;
+  }
+
+  // Unix sockets of the host, where a tree shows them and the application may use them; null elsewhere
+
+  /** For a socket: a new one of SOCK_* `type`, connected to it. */
+  connectSocket(_type: number): HostSocket | number | null {
+    return null;
+  }
+  /** For a directory: makes `name`, to which the new socket is bound. */
+  bindSocket(_name: string, _type: number, _how: NewInode): BoundSocket | number | null {
+    return null;
   }
 
   // Symlinks ---------------------------------------------------------------------------------

@@ -23,12 +23,27 @@ export type OverlayScope = 'none' | 'root' | 'all';
 /** exclusive: nobody else writes the root file system, so it may be cached without limit. */
 export type FileAccess = 'exclusive' | 'shared';
 
+/**
+ * Unix sockets of the host in volumes: `open` ones may be connected to, with `create` the application's
+ * are bound on the host; all is both.
+ */
+export type HostUds = 'none' | 'open' | 'create' | 'all';
+
+export function connectsToHost(sockets: HostUds): boolean {
+  return sockets === 'open' || sockets === 'all';
+}
+
+export function bindsOnHost(sockets: HostUds): boolean {
+  return sockets === 'create' || sockets === 'all';
+}
+
 export interface BootConfig {
   readonly sandboxId: string;
   readonly platform: PlatformChoice;
   readonly network: NetworkName;
   readonly overlay: OverlayScope;
   readonly fileAccess: FileAccess;
+  readonly hostUds: HostUds;
   /** Listening control socket (SOCK_STREAM, nonblocking). */
   readonly listenerFd: number;
   /** The first, already connected control connection: that of the CLI that boots. */
@@ -74,6 +89,7 @@ export interface GoferMount {
 export interface GoferConfig {
   /** [0] is the container's root file system. */
   readonly mounts: readonly GoferMount[];
+  readonly hostUds: HostUds;
   /** Namespaces were not to be had: serve without them and report which layers are missing. */
   readonly rootless: boolean;
   readonly debugLogFd: number;

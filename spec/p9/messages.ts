@@ -18,6 +18,9 @@
  *   server may ignore it.
  * - Twalkopen opens the regular file `name` of directory `fid` with the flags of Tlopen and donates its
  *   descriptor. It binds no fid. A server that donates none says EOPNOTSUPP.
+ * - Tconnect connects a new host socket of SOCK_* `type` to the one that `fid` is; Tbind makes the socket
+ *   `name` in a directory. Both donate the new socket, which does not wait (O_NONBLOCK). Only where the
+ *   server was told to (--host-uds).
  */
 
 /** Field types: what stands on the wire, and (FieldValues) what it is in TypeScript. */
@@ -186,6 +189,11 @@ export const MESSAGES = {
   Rsetcpu: [135, {}],
   Twalkopen: [136, { fid: 'u32', name: 'name', flags: 'u32' }],
   Rwalkopen: [137, { qid: 'qid', iounit: 'u32' }],
+  Tconnect: [138, { fid: 'u32', type: 'u32' }],
+  /** Like Rlopen's, its iounit says that a descriptor came. */
+  Rconnect: [139, { iounit: 'u32' }],
+  Tbind: [140, { dfid: 'u32', name: 'name', type: 'u32', mode: 'u32', gid: 'u32' }],
+  Rbind: [141, { iounit: 'u32' }],
 } as const satisfies Record<string, readonly [number, Record<string, FieldType>]>;
 
 export type MessageName = keyof typeof MESSAGES;

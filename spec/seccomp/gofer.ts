@@ -4,8 +4,10 @@
  * `runsc help seccomp` prints it.
  */
 
+import { bindsOnHost, connectsToHost, type HostUds } from '../control/boot.ts';
 import { F_DUPFD_CLOEXEC, F_OFD_GETLK, F_OFD_SETLK } from '../linux/fcntl.ts';
 import * as mman from '../linux/mman.ts';
+import { AF_UNIX } from '../linux/socket.ts';
 import { S_IFCHR } from '../linux/stat.ts';
 import * as nr from '../linux/syscall_numbers.ts';
 import type { SyscallRule } from './rule.ts';
@@ -98,3 +100,18 @@ export const GOFER_RULES: readonly SyscallRule[] = [
   { nr: nr.SYS_sched_setaffinity, why: 'follows the Sentry to its processor' },
   { nr: nr.SYS_exit_group, why: 'the end' },
 ];
+
+const UNIX_SOCKET: SyscallRule = {
+  nr: nr.SYS_socket,
+  why: 'unix sockets of the host, with --host-uds',
+  when: [[{ arg: 0, equals: AF_UNIX }]],
+};
+
+/** What `--host-uds` adds. Addresses are paths, which end in the same file tree. */
+export function goferSocketRules(sockets: HostUds): readonly SyscallRule[] {
+  if (sockets === 'none') return [];
+  const rules = [UNIX_SOCKET];
+  if (connectsToHost(sockets)) rules.push({ nr: nr.SYS_connect, why: 'to a socket in a volume' });
+  if (bindsOnHost(sockets)) rules.push({ nr: nr.SYS_bind, why: 'makes a socket in a volume' });
+  return rules;
+}

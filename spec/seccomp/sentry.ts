@@ -3,6 +3,7 @@
  * path, makes a socket, starts a program or a thread, maps anything executable, or changes a credential. `runsc help seccomp` prints it.
  */
 
+import { bindsOnHost, type HostUds } from '../control/boot.ts';
 import { F_GETFL } from '../linux/fcntl.ts';
 import { TCGETS, TCSETSW, TIOCGWINSZ } from '../linux/ioctl.ts';
 import * as mman from '../linux/mman.ts';
@@ -152,4 +153,18 @@ const PTRACE: readonly SyscallRule[] = [
 
 export function sentryRules(platform: string): readonly SyscallRule[] {
   return platform === 'ptrace' ? [...COMMON, ...PTRACE] : COMMON;
+}
+
+/** What `--host-uds` adds: the sockets come from the Gofer, connected or bound. */
+export function sentrySocketRules(sockets: HostUds): readonly SyscallRule[] {
+  if (sockets === 'none') return [];
+  const shutdown = {
+    nr: nr.SYS_shutdown,
+    why: 'shutdown of the application on a socket of the host',
+  };
+  if (!bindsOnHost(sockets)) return [shutdown];
+  return [
+    shutdown,
+    { nr: nr.SYS_listen, why: 'listen of the application on a socket of the host' },
+  ];
 }

@@ -12,5 +12,7 @@ const without = process.env['RUNSC_WITHOUT'] ?? '';
 const others = (list: string, rules: readonly SyscallRule[]) =>
   rules.filter(({ nr }) => `${list}:${syscallName(nr)}` !== without);
 
+export const { sentrySocketRules } = sentry;
+export const { goferSocketRules } = gofer;
 export const sentryRules = (platform: string) => others('sentry', sentry.sentryRules(platform));
 export const GOFER_RULES = others('gofer', gofer.GOFER_RULES);

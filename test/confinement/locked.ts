@@ -5,7 +5,7 @@
 
 import * as gofer from '../../gofer/confinement.ts';
 import * as sentry from '../../sentry/confinement.ts';
-import type { BootConfig } from '../../spec/control/boot.ts';
+import type { BootConfig, HostUds } from '../../spec/control/boot.ts';
 
 export const { enterTree, dropPrivileges, keepToTrees } = gofer;
 export const { shed } = sentry;
@@ -17,8 +17,8 @@ export const behind: { lock: () => never } = {
   },
 };
 
-/** The Sentry's takes what to do, the Gofer's nothing. */
-export function lock(config?: BootConfig, platform = ''): number {
-  const status = config === undefined ? gofer.lock() : sentry.lock(config, platform);
+/** The Sentry's takes its configuration, the Gofer's what it may do with sockets. */
+export function lock(config: BootConfig | HostUds, platform = ''): number {
+  const status = typeof config === 'string' ? gofer.lock(config) : sentry.lock(config, platform);
   return status < 0 ? status : behind.lock();
 }

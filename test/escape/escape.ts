@@ -38,9 +38,9 @@ class World {
   readonly ro = join(this.base, 'ro');
   readonly secret = `SECRET-${randomBytes(12).toString('hex')}`;
   readonly victim: ChildProcess = spawn('sleep', ['300'], { stdio: 'ignore' });
-  private readonly before: readonly string[];
+  private before: readonly string[];
   private fifo = -1;
-  private server: Server | null = null;
+  private readonly servers: Server[] = [];
 
   constructor() {
     for (const path of [this.outside, this.rw, this.ro]) fs.mkdirSync(path);
@@ -70,9 +70,28 @@ class World {
     await must(['mkfifo', fifo]);
     this.fifo = fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
     fs.writeSync(this.fifo, this.secret);
-    this.server = createServer((socket) => socket.end(this.secret));
-    const { server } = this;
-    await new Promise<void>((done) => server.listen(join(this.rw, 'host-socket'), done));
+    await this.listen(join(this.rw, 'host-socket'), this.secret);
+  }
+
+  private async listen(at: string, says: string): Promise<void> {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.end(says);
+    });
+    this.servers.push(server);
+    await new Promise<void>((done) => server.listen(at, done));
+    if (!at.startsWith('\0')) fs.chmodSync(at, 0o777);
+  }
+
+  /** For --host-uds=all: a socket in the volume that may be used, and others that may not. */
+  async makeSockets(): Promise<void> {
+    await this.listen(join(this.rw, 'host-socket'), 'inside');
+    await this.listen(join(this.outside, 'socket'), this.secret);
+    const name = `runsc-escape-${randomBytes(8).toString('hex')}`;
+    await this.listen(`\0${name}`, this.secret);
+    fs.writeFileSync(join(this.rw, 'abstract-name'), name);
+    fs.symlinkSync('../outside/socket', join(this.rw, 'host-socket-link'));
+    this.before = this.state();
   }
 
   /** What must not change: every file outside and in the read-only volume, and our own binary. */
@@ -138,7 +157,7 @@ class World {
 
   release(): void {
     this.victim.kill('SIGKILL');
-    this.server?.close();
+    for (const server of this.servers) server.close();
     if (this.fifo >= 0) fs.closeSync(this.fifo);
     fs.rmSync(this.base, { recursive: true, force: true });
   }
@@ -152,6 +171,7 @@ async function inSandbox(
   world: World,
   args: readonly string[],
   attack: ConfigAttack['change'] = () => undefined,
+  more: readonly string[] = [],
 ): Promise<CommandResult> {
   const tree: Tree = await overlay(TREE);
   const dir = scratch();
@@ -165,7 +185,7 @@ async function inSandbox(
   fs.writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
   const id = `escape-${process.pid}-${++serial}`;
   const own = platformFlags(runtime) ?? [];
-  const flags = [RUNSC, '--root', join(dir, 'state'), '--network=none', ...own];
+  const flags = [RUNSC, '--root', join(dir, 'state'), '--network=none', ...own, ...more];
   const result = await run([...flags, 'run', '--bundle', dir, id], { timeoutMs: TIMEOUT_MS });
   if (result.timedOut) await run([...flags, 'delete', '--force', id], { timeoutMs: 10_000 });
   await tree.release();
@@ -176,7 +196,7 @@ async function build(): Promise<void> {
   for (const path of ['proc', 'dev', 'sys', 'tmp', 'etc', 'rw', 'ro', 'mnt', 'bin']) {
     fs.mkdirSync(join(TREE, path), { recursive: true });
   }
-  for (const name of [...PROGRAMS, 'race']) {
+  for (const name of [...PROGRAMS, 'race', 'sockets']) {
     const source = join(HERE, `${name}.c`);
     await must(['gcc', ...CFLAGS, '-o', join(TREE, 'bin', name), source]);
   }
@@ -219,6 +239,17 @@ async function programs(tally: Tally, runtime: string, filter: string): Promise<
     judge(tally, program, world, await inSandbox(runtime, world, args));
     world.release();
   }
+}
+
+/** With sockets of the host allowed, those outside of the volumes are as far as before. */
+async function sockets(tally: Tally, runtime: string, filter: string): Promise<void> {
+  if (!'sockets'.includes(filter)) return;
+  const world = new World();
+  await world.makeSockets();
+  const args = ['/bin/sockets', world.outside, `${world.victim.pid}`];
+  const result = await inSandbox(runtime, world, args, undefined, ['--host-uds=all']);
+  judge(tally, 'sockets', world, result);
+  world.release();
 }
 
 /** Bundles whose configuration is the attack. */
@@ -276,6 +307,7 @@ export async function runEscape(runtimes: readonly string[], filter: string): Pr
   const races = 'race'.includes(filter) ? tallies.map((t, i) => race(t, ours[i]!)) : [];
   for (const [i, runtime] of ours.entries()) {
     await programs(tallies[i]!, runtime, filter);
+    await sockets(tallies[i]!, runtime, filter);
     await configs(tallies[i]!, runtime, filter);
   }
   await Promise.all(races);

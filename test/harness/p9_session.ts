@@ -14,7 +14,13 @@ export class P9Session {
   constructor(path: string, { maxFids = 64, readonly = false } = {}) {
     this.tree = LocalTree.at(path) as LocalTree;
     const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    this.connection = new Connection({ backend: this.tree, readonly, maxFids, dup });
+    this.connection = new Connection({
+      backend: this.tree,
+      readonly,
+      maxFids,
+      hostUds: 'all',
+      dup,
+    });
   }
 
   /** Puts bytes in, in pieces as large as there is room. */

@@ -8,8 +8,8 @@
 import * as fs from '../../../native/fs.ts';
 import { fstat } from '../../../native/stat.ts';
 import { EIO, EOPNOTSUPP, EPROTO } from '../../../spec/linux/errno.ts';
-import { F_GETFL } from '../../../spec/linux/fcntl.ts';
-import { S_IFLNK, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
+import { F_GETFL, O_NONBLOCK } from '../../../spec/linux/fcntl.ts';
+import { S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import { type DirentPlus, decodeDirents, decodeDirentsPlus } from '../../../spec/p9/dirent.ts';
 import type { Fields, P9Attr } from '../../../spec/p9/messages.ts';
@@ -192,6 +192,35 @@ export class Client extends Session {
     const { mode, gid } = how;
     const r = this.channel.call('Tmknod', { dfid, name, mode, major, minor, gid });
     return typeof r === 'number' ? r : this.lookupNew(dfid, name, how);
+  }
+
+  /** A new host socket of SOCK_* `type`, connected to the one that `fid` is; or -errno. */
+  connect(fid: number, type: number): number {
+    return this.socketFrom(this.channel.call('Tconnect', { fid, type }));
+  }
+
+  /** A new host socket, bound to `name`; its descriptor, and the fid and attributes of the name. */
+  bind(dfid: number, name: string, type: number, how: Creation) {
+    this.setOwner(how.uid);
+    const { mode, gid } = how;
+    const fd = this.socketFrom(this.channel.call('Tbind', { dfid, name, type, mode, gid }));
+    if (fd < 0) return fd;
+    const made = this.lookupNew(dfid, name, how);
+    if (typeof made !== 'number') return { ...made, fd };
+    fs.close(fd);
+    return made;
+  }
+
+  /** The socket that came with a reply: one that would have us wait is no answer. */
+  private socketFrom(reply: object | number): number {
+    const fd = this.channel.hostFd;
+    if (typeof reply === 'number') return reply;
+    if (fd < 0) return this.broken();
+    const s = fstat(fd);
+    const socket = typeof s !== 'number' && (s.mode & S_IFMT) === S_IFSOCK;
+    if (socket && (fs.fcntl(fd, F_GETFL) & O_NONBLOCK) !== 0) return fd;
+    fs.close(fd);
+    return this.broken();
   }
 
   symlink(fid: number, name: string, target: string, how: Creation) {

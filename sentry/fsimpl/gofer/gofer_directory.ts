@@ -11,7 +11,7 @@ import { P9_RDWR } from '../../../spec/p9/constants.ts';
 import { type DirentPlus, ListedEntry } from '../../../spec/p9/dirent.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
-import type { Inode, NewInode } from '../../vfs/inode.ts';
+import type { BoundSocket, Inode, NewInode } from '../../vfs/inode.ts';
 import type { Path } from '../../vfs/mount.ts';
 import { DirectoryFile, type OpenFile } from '../../vfs/open_file.ts';
 import type { DirEntry } from '../../vfs/stat.ts';
@@ -237,6 +237,18 @@ export class GoferDirectory extends GoferInode {
     if (fid < 0) return fid;
     const node = { ...how, mode: type | how.mode };
     return this.made(name, this.fs.client.mknod(fid, name, node, major, minor));
+  }
+
+  override bindSocket(name: string, type: number, how: NewInode): BoundSocket | number | null {
+    const { hostSockets } = this.fs;
+    if (hostSockets?.binds !== true) return null;
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const made = this.fs.client.bind(fid, name, type, how);
+    this.changed();
+    if (typeof made === 'number') return made;
+    const socket = hostSockets.open(made.fd, type);
+    return { inode: this.found(name, made.attr, made.fid), socket };
   }
 
   override symlink(name: string, target: string, how: NewInode): Inode | number {

@@ -10,6 +10,7 @@ import { EIO } from '../../../spec/linux/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { HostSocket } from '../../vfs/host_socket.ts';
 import { FileSystem, type Inode } from '../../vfs/inode.ts';
 import type { StatFs } from '../../vfs/stat.ts';
 import { Client } from './client.ts';
@@ -24,6 +25,14 @@ const MIN_HELD_FIDS = 16;
 /** Names held in directory listings, over all directories. */
 const MAX_LISTED = 1024 * 1024;
 
+/** What the application may do with unix sockets of the host in this tree. */
+export interface HostSockets {
+  readonly connects: boolean;
+  readonly binds: boolean;
+  /** The socket of SOCK_* `type` over `fd`, which it takes over. */
+  readonly open: (fd: number, type: number) => HostSocket;
+}
+
 export interface GoferOptions {
   readonly kernel: { readonly clock: Clock };
   /** st_dev is 0:devMinor, as for all file systems without a block device. */
@@ -32,6 +41,7 @@ export interface GoferOptions {
   readonly exclusive: boolean;
   /** Called when the gofer is gone: from then on everything answers EIO. */
   readonly lost?: () => void;
+  readonly hostSockets?: HostSockets;
   /** Shown in /proc/mounts. */
   readonly options?: string;
 }
@@ -41,6 +51,7 @@ export class GoferFileSystem extends FileSystem {
   readonly root: GoferInode;
   readonly client: Client;
   readonly exclusive: boolean;
+  readonly hostSockets: HostSockets | null;
   readonly idle: IdlePool;
   private readonly shownOptions: string;
   /** The inodes in use, by qid.path: hard links must be one inode. */
@@ -54,6 +65,7 @@ export class GoferFileSystem extends FileSystem {
     super(o.kernel.clock, 0, o.devMinor);
     this.client = client;
     this.exclusive = o.exclusive;
+    this.hostSockets = o.hostSockets ?? null;
     if (o.lost) client.lost = o.lost;
     this.shownOptions = o.options ?? '';
     this.idle = new IdlePool(o.exclusive);

@@ -4,9 +4,11 @@
  */
 
 import { EACCES, EINVAL, ENODATA, ESTALE } from '../../../spec/linux/errno.ts';
+import { S_IFSOCK } from '../../../spec/linux/stat.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import { notifyGone } from '../../vfs/fsnotify.ts';
+import type { HostSocket } from '../../vfs/host_socket.ts';
 import { Inode } from '../../vfs/inode.ts';
 import type { Path } from '../../vfs/mount.ts';
 import type { OpenFile } from '../../vfs/open_file.ts';
@@ -163,6 +165,15 @@ export class GoferInode extends Inode {
 
   override open(_caller: FsCaller, _path: Path, _flags: number): OpenFile | number {
     return -EACCES; // The VFS opens special files by their type and never comes here.
+  }
+
+  override connectSocket(type: number): HostSocket | number | null {
+    const { hostSockets } = this.fs;
+    if (hostSockets?.connects !== true || this.type !== S_IFSOCK) return null;
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const fd = this.fs.client.connect(fid, type);
+    return fd < 0 ? fd : hostSockets.open(fd, type);
   }
 
   override readlink(): string | number {

@@ -3,6 +3,7 @@
  * fifos, sockets, device nodes.
  */
 import { ENOENT } from '../../../spec/linux/errno.ts';
+import type { HostSocket } from '../../vfs/host_socket.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import { MemoryInode } from '../../vfs/memory_inode.ts';
 import type { OpenFile } from '../../vfs/open_file.ts';
@@ -85,6 +86,10 @@ export class OverlayNode extends MemoryInode {
 
   override open(): OpenFile | number {
     return -ENOENT; // The VFS opens these by their type and never comes here.
+  }
+
+  override connectSocket(type: number): HostSocket | number | null {
+    return this.lower?.connectSocket(type) ?? null;
   }
 
   override readlink(): string | number {

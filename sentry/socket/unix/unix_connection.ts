@@ -12,8 +12,11 @@ import {
 } from '../../../spec/linux/errno.ts';
 import { POLLOUT } from '../../../spec/linux/poll.ts';
 import { SOMAXCONN } from '../../../spec/linux/socket.ts';
+import { Timer } from '../../base/timer_queue.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
+import { HostSocket } from '../../vfs/host_socket.ts';
 import type { UserCredentials } from '../socket.ts';
+import { encodeUnixAddress } from './unix_address.ts';
 import { collectLostSockets } from './unix_rights.ts';
 import {
   effectiveCredentials,
@@ -22,6 +25,9 @@ import {
   SEND_SHUT,
   UnixSocket,
 } from './unix_socket.ts';
+
+/** A listener of the host whose backlog is full tells nobody when it has room. */
+const RETRY_NS = 10e6;
 
 type ConnectionState = 'unconnected' | 'listening' | 'connected';
 
@@ -34,11 +40,18 @@ export abstract class UnixConnection extends UnixSocket {
   private listener: UserCredentials | null = null;
   private listenerGroups: readonly number[] = [];
   private accepted = true;
+  /** The address that led to a socket of the host. */
+  private hostAddress: Uint8Array | null = null;
 
   /** A new unconnected socket of the same type. */
   protected abstract another(caller: FsCaller): UnixConnection;
   /** Something received that nobody will read now. */
   protected abstract get unread(): boolean;
+
+  /** The host's end of this connection. */
+  protected get connectedHost(): HostSocket | null {
+    return this.state === 'connected' ? this.host : null;
+  }
 
   override get listening(): boolean {
     return this.state === 'listening';
@@ -72,6 +85,8 @@ export abstract class UnixConnection extends UnixSocket {
 
   override listen(caller: FsCaller, backlog: number): number {
     if (!this.named || this.state === 'connected') return -EINVAL;
+    const r = this.host?.listen(Math.min(backlog >>> 0, SOMAXCONN)) ?? 0;
+    if (r < 0) return r;
     const limit = backlog < 0 ? SOMAXCONN : Math.min(backlog, SOMAXCONN);
     const grown = limit > this.backlogLimit;
     this.backlogLimit = limit;
@@ -85,7 +100,9 @@ export abstract class UnixConnection extends UnixSocket {
 
   override connect(caller: FsCaller, address: Uint8Array): number {
     const to = this.find(caller, address);
+    if (to === -EAGAIN) this.retrySoon();
     if (typeof to === 'number') return to;
+    if (to instanceof HostSocket) return this.connectToHost(to, address);
     const other = to as UnixConnection;
     if (other.state !== 'listening' || (other.shutdowns & RECEIVE_SHUT) !== 0) {
       return -ECONNREFUSED;
@@ -109,10 +126,38 @@ export abstract class UnixConnection extends UnixSocket {
     return 0;
   }
 
-  override accept(): UnixSocket | number {
+  /** `to` is connected already. */
+  private connectToHost(to: HostSocket, address: Uint8Array): number {
+    if (this.state !== 'unconnected' || this.host !== null) {
+      to.close();
+      return this.state === 'connected' ? -EISCONN : -EINVAL;
+    }
+    this.state = 'connected';
+    this.hostAddress = address;
+    this.connectedTo(to);
+    return 0;
+  }
+
+  private retrySoon(): void {
+    const { clock, timers } = this.container.kernel;
+    timers.start(new Timer(() => this.events.notify(POLLOUT)), clock.monotonicNs() + RETRY_NS);
+  }
+
+  private acceptFromHost(caller: FsCaller, host: HostSocket): UnixSocket | number {
+    const client = host.accept();
+    if (typeof client === 'number') return client;
+    const server = this.another(caller);
+    server.state = 'connected';
+    server.shareNameOf(this);
+    server.connectedTo(client);
+    return server;
+  }
+
+  override accept(caller: FsCaller): UnixSocket | number {
     if (this.state !== 'listening') return -EINVAL;
     const server = this.backlog.shift();
     if (server === undefined) {
+      if (this.host !== null) return this.acceptFromHost(caller, this.host);
       return (this.shutdowns & RECEIVE_SHUT) !== 0 ? -EINVAL : -EAGAIN;
     }
     server.accepted = true;
@@ -121,7 +166,9 @@ export abstract class UnixConnection extends UnixSocket {
   }
 
   override peerAddress(): Uint8Array | number {
-    return this.peer === null ? -ENOTCONN : this.peer.address;
+    if (this.state !== 'connected') return -ENOTCONN;
+    // Who came from the host has no name.
+    return this.peer?.address ?? this.hostAddress ?? encodeUnixAddress('');
   }
 
   protected override shutDownPeer(mask: number): void {

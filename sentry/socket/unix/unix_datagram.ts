@@ -6,6 +6,7 @@ import {
   ECONNREFUSED,
   ECONNRESET,
   EFAULT,
+  ENOBUFS,
   ENOTCONN,
   EOPNOTSUPP,
   EPIPE,
@@ -16,6 +17,7 @@ import { AF_UNSPEC, MSG_DONTWAIT, MSG_OOB, SOCK_DGRAM } from '../../../spec/linu
 import type { Task } from '../../kernel/task.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
+import { HostSocket } from '../../vfs/host_socket.ts';
 import type { Incoming, Outgoing } from '../socket.ts';
 import { checkMessageSize, MessageQueue, messageCharge, takeBytes } from './message_queue.ts';
 import { collectLostSockets, Rights } from './unix_rights.ts';
@@ -33,6 +35,8 @@ const MAX_QUEUE = 10;
 
 export class UnixDatagram extends UnixSocket {
   private readonly queue = new MessageQueue();
+  /** The address of the socket of the host that this one is connected to. */
+  private hostAddress: Uint8Array | null = null;
 
   constructor(caller: FsCaller) {
     super(caller, SOCK_DGRAM);
@@ -54,7 +58,7 @@ export class UnixDatagram extends UnixSocket {
     return -EOPNOTSUPP;
   }
   override peerAddress(): Uint8Array | number {
-    return this.peer === null ? -ENOTCONN : this.peer.address;
+    return this.peer?.address ?? this.hostAddress ?? -ENOTCONN;
   }
 
   /** Joins two sockets (socketpair(2)). */
@@ -76,14 +80,34 @@ export class UnixDatagram extends UnixSocket {
       }
       const found = this.find(caller, address);
       if (typeof found === 'number') return found;
+      if (found instanceof HostSocket) return this.connectToHost(found, address);
       to = found as UnixDatagram;
       const welcome = to.accepts(this);
       if (welcome < 0) return welcome;
     }
+    if (this.hostAddress !== null) this.leaveHost();
     const old = this.peer;
     this.peer = to;
     if (old !== null && old !== to) this.disconnected(old as UnixDatagram);
     return 0;
+  }
+
+  /** A socket bound on the host has its one end there already. */
+  private connectToHost(to: HostSocket, address: Uint8Array): number {
+    if (this.hostAddress !== null) this.leaveHost();
+    if (this.host !== null) {
+      to.close();
+      return -EOPNOTSUPP;
+    }
+    this.hostAddress = address;
+    this.connectedTo(to);
+    return 0;
+  }
+
+  private leaveHost(): void {
+    this.host?.close();
+    this.host = null;
+    this.hostAddress = null;
   }
 
   /** What the former peer sent is lost, and it is told. */
@@ -112,8 +136,12 @@ export class UnixDatagram extends UnixSocket {
 
   override send(caller: FsCaller, src: IoBuffer, how: Outgoing): number {
     if ((how.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+    if (how.address === null && this.host !== null && this.hostAddress !== null) {
+      return this.sendToHost(this.host, src, how);
+    }
     const to = this.destination(caller, how.address);
     if (typeof to === 'number') return to;
+    if (to instanceof HostSocket) return this.sendOnce(to, src, how);
     const length = src.remaining;
     const fits = checkMessageSize(length, this.options.sendBuffer);
     if (fits < 0) return fits;
@@ -132,14 +160,24 @@ export class UnixDatagram extends UnixSocket {
     return length;
   }
 
-  private destination(caller: FsCaller, address: Uint8Array | null): UnixDatagram | number {
+  /** One message to a socket of the host: who finds it full is not told when there is room. */
+  private sendOnce(to: HostSocket, src: IoBuffer, how: Outgoing): number {
+    const n = this.sendToHost(to, src, how);
+    to.close();
+    return n === -EAGAIN ? -ENOBUFS : n;
+  }
+
+  private destination(
+    caller: FsCaller,
+    address: Uint8Array | null,
+  ): UnixDatagram | HostSocket | number {
     if (address === null) return (this.peer as UnixDatagram | null) ?? -ENOTCONN;
     if (this.options.passCredentials) {
       const r = this.autobind(caller);
       if (r < 0) return r;
     }
     const found = this.find(caller, address);
-    return typeof found === 'number' ? found : (found as UnixDatagram);
+    return found instanceof UnixSocket ? (found as UnixDatagram) : found;
   }
 
   /** 0, -EAGAIN when it must wait, or -errno. */
@@ -167,6 +205,7 @@ export class UnixDatagram extends UnixSocket {
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
     const error = this.takeError();
     if (error !== 0) return -error;
+    if (this.queue.count === 0 && this.host !== null) return this.host.receive(dst, flags, into);
     if (this.queue.count === 0) {
       // As in Linux, only those who would wait see the end.
       const waits = !this.nonblock && (flags & MSG_DONTWAIT) === 0;

@@ -6,9 +6,10 @@ import { EADDRINUSE, ECONNREFUSED, EEXIST, ENOSPC, EPROTOTYPE } from '../../../s
 import { S_IFSOCK } from '../../../spec/linux/stat.ts';
 import type { Container } from '../../kernel/container.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
+import type { HostSocket } from '../../vfs/host_socket.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import type { Path } from '../../vfs/mount.ts';
-import { makeNode } from '../../vfs/operations/create.ts';
+import { makeSocket } from '../../vfs/operations/create.ts';
 import { MAY_WRITE, permission } from '../../vfs/permission.ts';
 import type { UnixSocket } from './unix_socket.ts';
 
@@ -26,20 +27,26 @@ function isAbstract(name: string): boolean {
   return name.charCodeAt(0) === 0;
 }
 
-/** Gives `socket` a name. The path of the new inode, null for abstract names, or -errno. */
-export function bindName(caller: FsCaller, socket: UnixSocket, name: string): Path | null | number {
+/** What bind(2) made: null and null for an abstract name. */
+export interface BoundName {
+  readonly at: Path | null;
+  /** Where the name is one of the host. */
+  readonly host: HostSocket | null;
+}
+
+/** Gives `socket` a name, or -errno. */
+export function bindName(caller: FsCaller, socket: UnixSocket, name: string): BoundName | number {
   const { container } = socket;
   if (isAbstract(name)) {
     const key = abstractKey(socket.type, name);
     if (container.unixNames.has(key)) return -EADDRINUSE;
     container.unixNames.set(key, socket);
-    return null;
+    return { at: null, host: null };
   }
   const { vfs } = container.kernel;
-  const mode = S_IFSOCK | (0o777 & ~caller.fs.umask);
-  const made = makeNode(vfs, caller, undefined, name, S_IFSOCK, mode & 0o7777, 0, 0);
+  const made = makeSocket(vfs, caller, name, socket.type);
   if (typeof made === 'number') return made === -EEXIST ? -EADDRINUSE : made;
-  boundInodes.set(made.dentry.inode as Inode, socket);
+  boundInodes.set(made.at.dentry.inode as Inode, socket);
   return made;
 }
 
@@ -77,13 +84,13 @@ export function forgetName(socket: UnixSocket, name: string, path: Path | null):
   if (inode !== null && boundInodes.get(inode) === socket) boundInodes.delete(inode);
 }
 
-/** The live socket of `type` called `name`, or -errno. */
+/** The live socket of `type` called `name`, one of the host's connected to it, or -errno. */
 export function findByName(
   caller: FsCaller,
   container: Container,
   type: number,
   name: string,
-): UnixSocket | number {
+): UnixSocket | HostSocket | number {
   if (isAbstract(name)) {
     const found = container.unixNames.get(abstractKey(type, name));
     return found === undefined ? -ECONNREFUSED : (found as UnixSocket);
@@ -94,6 +101,6 @@ export function findByName(
   const r = permission(inode, caller.creds, MAY_WRITE);
   if (r < 0) return r;
   const socket = inode.type === S_IFSOCK ? boundInodes.get(inode) : undefined;
-  if (socket === undefined) return -ECONNREFUSED;
+  if (socket === undefined) return inode.connectSocket(type) ?? -ECONNREFUSED;
   return socket.type === type ? socket : -EPROTOTYPE;
 }

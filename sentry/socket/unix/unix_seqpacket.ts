@@ -34,6 +34,7 @@ export class UnixSeqpacket extends UnixConnection {
 
   /** An address is ignored: the connection says where it goes. */
   override send(caller: FsCaller, src: IoBuffer, how: Outgoing): number {
+    if (this.connectedHost !== null) return this.sendToHost(this.connectedHost, src, how);
     const peer = this.peer as UnixSeqpacket | null;
     if (peer === null) return -ENOTCONN;
     if ((how.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
@@ -61,6 +62,7 @@ export class UnixSeqpacket extends UnixConnection {
   override receive(_caller: FsCaller, dst: IoBuffer, flags: number, into: Incoming): number {
     if (this.state !== 'connected') return -ENOTCONN;
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+    if (this.host !== null) return this.host.receive(dst, flags, into);
     const error = this.takeError();
     if (error !== 0) return -error;
     if (this.queue.count > 0) return this.queue.take(dst, flags, into);

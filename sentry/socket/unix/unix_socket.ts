@@ -2,7 +2,7 @@
  * What the three types of unix(7) sockets share: names, shutdown, errors, readiness, and the accounting
  * of what they have sent and nobody has received yet. Linux's counterpart is net/unix/af_unix.c.
  */
-import { EADDRINUSE, EINVAL, EPERM } from '../../../spec/linux/errno.ts';
+import { EADDRINUSE, EINVAL, EOPNOTSUPP, EPERM } from '../../../spec/linux/errno.ts';
 import { FIONREAD, TIOCOUTQ } from '../../../spec/linux/ioctl.ts';
 import {
   POLLERR,
@@ -18,7 +18,9 @@ import { AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR } from '../../../spec/linux/socket
 import { Waiter, WaitQueue } from '../../base/wait_queue.ts';
 import { type Container, containerOf } from '../../kernel/container.ts';
 import type { Task } from '../../kernel/task.ts';
+import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
+import type { HostSocket } from '../../vfs/host_socket.ts';
 import { type Path, pin, unpin } from '../../vfs/mount.ts';
 import { type Outgoing, Socket, type UserCredentials } from '../socket.ts';
 import { decodeUnixAddress, encodeUnixAddress } from './unix_address.ts';
@@ -35,6 +37,9 @@ const BOTH_SHUT = RECEIVE_SHUT | SEND_SHUT;
 
 /** SO_PEERCRED of a socket without a peer. */
 const NOBODY: UserCredentials = { pid: 0, uid: 0xffffffff, gid: 0xffffffff };
+/** And of one whose peer is a process of the host: as Linux tells those outside of one's namespaces. */
+const OVERFLOW_ID = 65534;
+const OUTSIDER: UserCredentials = { pid: 0, uid: OVERFLOW_ID, gid: OVERFLOW_ID };
 
 /** Who `caller` is to its peers: its effective ids. */
 export function effectiveCredentials(caller: FsCaller): UserCredentials {
@@ -64,6 +69,8 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   protected peer: UnixSocket | null = null;
   protected peerIs: UserCredentials = NOBODY;
   private peerGroupIds: readonly number[] = [];
+  /** A socket of the host that this one is connected or bound by. */
+  protected host: HostSocket | null = null;
   /** RECEIVE_SHUT, SEND_SHUT. */
   shutdowns = 0;
   /** Positive errno that the next call reports. */
@@ -112,10 +119,12 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   }
 
   private bindTo(caller: FsCaller, name: string): number {
-    const path = bindName(caller, this, name);
-    if (typeof path === 'number') return path;
+    if (this.host !== null) return -EOPNOTSUPP;
+    const bound = bindName(caller, this, name);
+    if (typeof bound === 'number') return bound;
     this.name = name;
-    this.boundPath = path === null ? null : pin(path);
+    this.boundPath = bound.at === null ? null : pin(bound.at);
+    if (bound.host !== null) this.standsFor(bound.host);
     return 0;
   }
 
@@ -130,8 +139,8 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
     this.name = other.name;
   }
 
-  /** The socket of this type that `address` leads to, or -errno. */
-  protected find(caller: FsCaller, address: Uint8Array): UnixSocket | number {
+  /** The socket of this type that `address` leads to, or one of the host connected to it, or -errno. */
+  protected find(caller: FsCaller, address: Uint8Array): UnixSocket | HostSocket | number {
     const name = decodeUnixAddress(address);
     if (typeof name === 'number') return name;
     return name === '' ? -EINVAL : findByName(caller, this.container, this.type, name);
@@ -139,6 +148,25 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
 
   override localAddress(): Uint8Array {
     return this.address;
+  }
+
+  // The host -----------------------------------------------------------------------------------
+
+  /** What others see and send goes through `host`, which this socket takes over. */
+  protected standsFor(host: HostSocket): void {
+    this.host = host;
+    host.watch((events) => this.events.notify(events));
+  }
+
+  /** connect(2) led to the host. */
+  protected connectedTo(host: HostSocket): void {
+    this.standsFor(host);
+    this.setPeerIdentity(OUTSIDER, []);
+  }
+
+  /** Descriptors and credentials of the sandbox mean nothing to the host. */
+  protected sendToHost(host: HostSocket, src: IoBuffer, how: Outgoing): number {
+    return how.rights !== null || how.credentials !== null ? -EOPNOTSUPP : host.send(src);
   }
 
   // Peers --------------------------------------------------------------------------------------
@@ -190,6 +218,8 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   override shutdown(how: number): number {
     if (how !== SHUT_RD && how !== SHUT_WR && how !== SHUT_RDWR) return -EINVAL;
     const mask = how + 1;
+    const r = this.host?.shutdown(how) ?? 0;
+    if (r < 0) return r;
     this.shutdowns |= mask;
     this.shutDownPeer(mask);
     this.events.notify(READABLE | WRITABLE | POLLHUP | POLLRDHUP);
@@ -216,6 +246,7 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   }
 
   override poll(): number {
+    if (this.host !== null) return this.host.poll() | (this.hasInput ? READABLE : 0);
     let events = this.error !== 0 ? POLLERR : 0;
     if (this.shutdowns === BOTH_SHUT || this.hungUp) events |= POLLHUP;
     if ((this.shutdowns & RECEIVE_SHUT) !== 0) events |= POLLRDHUP | READABLE;
@@ -232,7 +263,7 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
 
   override ioctl(caller: FsCaller, command: number, argument: number): number {
     if (command === FIONREAD) {
-      const waiting = this.waitingBytes();
+      const waiting = this.host?.waitingBytes() ?? this.waitingBytes();
       return waiting < 0 ? waiting : caller.mm.writeU32(argument, waiting);
     }
     if (command === TIOCOUTQ) return caller.mm.writeU32(argument, this.sent);
@@ -246,6 +277,7 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
 
   protected override release(): void {
     this.dead = true;
+    this.host?.close();
     for (const relay of this.relays.values()) relay.cancel();
     this.relays.clear();
     forgetName(this, this.name, this.boundPath);

@@ -50,6 +50,7 @@ export class UnixStream extends UnixConnection {
     if ((how.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
     if (how.address !== null) return this.state === 'connected' ? -EISCONN : -EOPNOTSUPP;
     const peer = this.peer as UnixStream | null;
+    if (this.connectedHost !== null) return this.sendToHost(this.connectedHost, src, how);
     if (peer === null) return -ENOTCONN;
     if ((this.shutdowns & SEND_SHUT) !== 0) return -EPIPE;
     if (src.remaining === 0) return 0;
@@ -72,6 +73,7 @@ export class UnixStream extends UnixConnection {
   override receive(_caller: FsCaller, dst: IoBuffer, flags: number, into: Incoming): number {
     if (this.state !== 'connected') return -EINVAL;
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+    if (this.host !== null) return this.host.receive(dst, flags, into);
     if (this.queue.length === 0) {
       const error = this.takeError();
       if (error !== 0) return -error;

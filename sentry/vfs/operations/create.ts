@@ -17,6 +17,7 @@ import {
 } from '../../../spec/linux/stat.ts';
 import type { FsCaller } from '../caller.ts';
 import { notifyEntry, notifyInode } from '../fsnotify.ts';
+import type { HostSocket } from '../host_socket.ts';
 import type { Inode, NewInode } from '../inode.ts';
 import { MemoryRegular } from '../memory_regular.ts';
 import type { Path } from '../mount.ts';
@@ -98,7 +99,27 @@ export function makeDirectory(
   return 0;
 }
 
-/** mknodat(2), and bind(2) of a unix socket. The new node's path, or -errno. */
+/**
+ * bind(2) of a unix socket of SOCK_* `socketType`: the path of its new inode, and where that is a name of
+ * the host, the socket there. Or -errno.
+ */
+export function makeSocket(
+  vfs: Vfs,
+  caller: FsCaller,
+  path: string,
+  socketType: number,
+): { readonly at: Path; readonly host: HostSocket | null } | number {
+  const at = newName(vfs, caller, undefined, path, false);
+  if (typeof at === 'number') return at;
+  const how = newInode(caller, at.dir, 0o777, false);
+  const bound = at.dir.bindSocket(at.name, socketType, how);
+  if (typeof bound === 'number') return bound;
+  if (bound !== null) return { at: announce(vfs, at, bound.inode), host: bound.socket };
+  const made = at.dir.mknod(at.name, S_IFSOCK, how, 0, 0);
+  return typeof made === 'number' ? made : { at: announce(vfs, at, made), host: null };
+}
+
+/** mknodat(2). The new node's path, or -errno. */
 export function makeNode(
   vfs: Vfs,
   caller: FsCaller,

@@ -229,6 +229,7 @@ class Visitor {
     inode.setxattr('user.a', Uint8Array.of(1, 2, 3), 0);
     inode.setattr({ mode: 0o600, size: 10 });
     inode.readlink();
+    inode.connectSocket(SOCK_STREAM);
     if (inode.isDirectory) this.directory(inode, depth);
     else if (inode.isRegular) this.file(inode);
     inode.forget();
@@ -249,6 +250,7 @@ class Visitor {
     inode.mkdir('dir', HOW);
     inode.symlink('link', 'target', HOW);
     inode.mknod('fifo', 0o10000, HOW, 0, 0);
+    inode.bindSocket('socket', SOCK_STREAM, HOW);
     const [first] = found;
     if (first === undefined) return;
     inode.link('hard', first);
@@ -298,7 +300,11 @@ export class P9Client implements Target {
     const exclusive = choices.u8() % 2 === 0;
     const liar = new Liar(choices, this.strange);
     server = { fd: pair[1], liar };
-    const options = { kernel: { clock }, devMinor: 9, exclusive };
+    const refuse = (fd: number): never => {
+      throw new Error(`the server's descriptor ${fd} was taken for a socket that does not wait`);
+    };
+    const hostSockets = { connects: true, binds: true, open: refuse };
+    const options = { kernel: { clock }, devMinor: 9, exclusive, hostSockets };
     const tree = GoferFileSystem.connect(pair[0], options);
     if (typeof tree !== 'number') {
       new Visitor(tree).visit(tree.root, 0);

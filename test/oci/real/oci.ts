@@ -12,6 +12,7 @@ import { CAREFUL } from './careful.ts';
 import type { Check } from './check.ts';
 import { CONTROL } from './control_fuzz.ts';
 import { EXHAUSTION } from './exhaustion.ts';
+import { HOST_SOCKETS } from './host_sockets.ts';
 import { IDLE } from './idle.ts';
 import { KILLS } from './kills.ts';
 import { LIFECYCLE } from './lifecycle.ts';
@@ -37,6 +38,7 @@ const ON_EACH: readonly Check[] = [
   ...EXHAUSTION,
   ...IDLE,
   ...STUBS,
+  ...HOST_SOCKETS,
   ...KILLS,
 ];
 /** Done on the last platform only (the limits choose their platforms). */
@@ -51,7 +53,7 @@ const ONCE: readonly Check[] = [
   ...CHOICE,
 ];
 
-/** busybox and the guest that uses things up. */
+/** busybox, the guest that uses things up, and both ends of a socket. */
 async function makeTree(): Promise<void> {
   for (const name of ['bin', 'proc', 'sys', 'dev', 'tmp', 'etc', 'data']) {
     fs.mkdirSync(path.join(TREE, name), { recursive: true });
@@ -68,18 +70,11 @@ async function makeTree(): Promise<void> {
   fs.writeFileSync(path.join(TREE, 'bin/not-executable'), '#!/bin/sh\n', { mode: 0o644 });
   fs.writeFileSync(path.join(TREE, 'bin/bad-elf'), '\x7fELF\x02\x01\x01garbage', { mode: 0o755 });
   fs.writeFileSync(path.join(TREE, 'data/file'), 'from the host\n');
-  const hog = path.join(TREE, 'bin/hog');
-  await must([
-    'gcc',
-    '-O1',
-    '-static',
-    '-pthread',
-    '-Wall',
-    '-Werror',
-    '-o',
-    hog,
-    path.join(import.meta.dirname, 'hog.c'),
-  ]);
+  const flags = ['-O1', '-static', '-pthread', '-Wall', '-Werror'];
+  for (const name of ['hog', 'host_socket']) {
+    const source = path.join(import.meta.dirname, `${name}.c`);
+    await must(['gcc', ...flags, '-o', path.join(TREE, 'bin', name), source]);
+  }
 }
 
 export async function runOci(runtimes: readonly string[], filter: string): Promise<Tally> {
