@@ -5,6 +5,7 @@ import {
   farTarget,
   jump,
   LONGEST_SITE,
+  reachOf,
   replacesSyscall,
   trampoline,
 } from './call_site.ts';
@@ -19,7 +20,9 @@ function site(...bytes: readonly number[]): Uint8Array {
   );
 }
 
-const found = (code: Uint8Array, number = 110) => bytesBefore(code, LONGEST_SITE, number);
+/** r9 holds 110, the others nothing. */
+const found = (code: Uint8Array, number = 110) =>
+  bytesBefore(code, LONGEST_SITE, number, (n) => (n === 9 ? 110 : 0));
 
 describe('call sites', () => {
   it('knows both forms of mov', () => {
@@ -29,7 +32,9 @@ describe('call sites', () => {
 
   it('knows those of futexes', () => {
     expect(found(site(0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81), 202)).toBe(9);
-    expect(found(site(0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81), 203)).toBe(0);
+    // The number may have been set before.
+    expect(found(site(0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81), 203)).toBe(4);
+    expect(found(site(0x41, 0x40, 0x80, 0xf6, 0x81), 202)).toBe(0);
     expect(found(site(0x41, 0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81), 202)).toBe(0);
     expect(found(site(0xb8, 0xca, 0, 0, 0, 0x40, 0x80, 0xf7, 0x81), 202)).toBe(0);
   });
@@ -45,6 +50,27 @@ describe('call sites', () => {
     expect(found(site(0x41, 0x48, 0xc7, 0xc0, ...GETPPID))).toBe(0);
     expect(found(site(0xb8, ...GETPPID), 39)).toBe(0);
     expect(found(site(0xb8, ...GETPPID).fill(0x90, LONGEST_SITE))).toBe(0);
+  });
+
+  it('knows a number that was kept', () => {
+    expect(found(site(0x44, 0x89, 0xc8))).toBe(3);
+    // Another register; another number; to another register; behind a prefix; r11.
+    expect(found(site(0x44, 0x89, 0xc0))).toBe(0);
+    expect(found(site(0x44, 0x89, 0xc8), 39)).toBe(0);
+    expect(found(site(0x44, 0x89, 0xca))).toBe(0);
+    expect(found(site(0x66, 0x44, 0x89, 0xc8))).toBe(0);
+    expect(bytesBefore(site(0x44, 0x89, 0xd8), LONGEST_SITE, 1, () => 1)).toBe(0);
+  });
+
+  it('jumps over a syscall that stays', () => {
+    const at = 0x7f0012345678;
+    for (const length of [3, 4]) {
+      const reach = reachOf(at, length);
+      for (const to of [reach!.from, reach!.from + reach!.bytes - 1]) {
+        expect([...jump(at, to), 5].slice(length, length + 2)).toEqual(SYSCALL);
+      }
+    }
+    expect(reachOf(at, 5)).toBe(null);
   });
 
   it('jumps both ways', () => {

@@ -18,7 +18,6 @@ import {
   type HostPoller,
   type Platform,
   REG_RAX,
-  REG_RIP,
   STOP_EXITED,
   STOP_FAULT,
   STOP_INTERRUPTED,
@@ -243,8 +242,7 @@ export class Kernel {
   }
 
   private patchCallSite(t: Task): void {
-    const { regs } = t.context;
-    t.mm.patchCallSite(regs.get(REG_RIP), regs.get(REG_RAX), this.platform.callEntry);
+    t.mm.patchCallSite(t.context.regs, this.platform.callEntry);
   }
 
   private finishSyscall(t: Task, r: number): void {

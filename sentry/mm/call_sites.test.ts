@@ -11,7 +11,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
-import { type Context, REG_RIP } from '../platform/platform.ts';
+import { type Context, REG_COUNT, REG_R9, REG_RAX, REG_RIP } from '../platform/platform.ts';
 import { RecordRegisters } from '../platform/stub/record_registers.ts';
 import { difference, FakeFile, FakeHost } from './fake_space.ts';
 import type { MemoryManager } from './memory_manager.ts';
@@ -23,6 +23,11 @@ const FIXED = MAP_PRIVATE | MAP_FIXED;
 const GETPPID = [0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xc3];
 const READ = [0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0, 0];
 const FUTEX = [0xb8, 202, 0, 0, 0, 0x40, 0x80, 0xf6, 0x81, 0x0f, 0x05, 0xc3];
+/** mov %r9d,%eax; syscall. */
+const MOVED = [0x44, 0x89, 0xc8, 0x0f, 0x05, 0xc3];
+/** xor $0x80,%sil; syscall. */
+const BARE_FUTEX = [0x40, 0x80, 0xf6, 0x80, 0x0f, 0x05, 0xc3];
+const LIBRARY = 0x7e0000000000;
 const CLONE = [0xb8, 56, 0, 0, 0, 0x0f, 0x05, 0xc3];
 /** Where they lie, and behind their `syscall`. */
 const [GETPPID_AT, READ_AT, FUTEX_AT, CLONE_AT] = [0x40, 0x80, 0x1040, 0xc0].map((at) => TEXT + at);
@@ -41,11 +46,20 @@ function program(prot = RX): { host: FakeHost; mm: MemoryManager } {
   return { host, mm };
 }
 
+/** After a call from `back`, whose number was also in r9. */
+function patch(mm: MemoryManager, back: number, number: number): void {
+  const regs = new RecordRegisters(new Uint32Array(2 * REG_COUNT), 0, 0);
+  regs.set(REG_RIP, back);
+  regs.set(REG_RAX, number);
+  regs.set(REG_R9, number);
+  mm.patchCallSite(regs, ENTRY);
+}
+
 function patchAll(mm: MemoryManager): void {
-  mm.patchCallSite(GETPPID_AT! + 7, 110, ENTRY);
-  mm.patchCallSite(READ_AT! + 4, 0, ENTRY);
-  mm.patchCallSite(FUTEX_AT! + 11, 202, ENTRY);
-  mm.patchCallSite(CLONE_AT! + 7, 56, ENTRY);
+  patch(mm, GETPPID_AT! + 7, 110);
+  patch(mm, READ_AT! + 4, 0);
+  patch(mm, FUTEX_AT! + 11, 202);
+  patch(mm, CLONE_AT! + 7, 56);
 }
 
 function text(mm: MemoryManager, at: number, length: number): number[] {
@@ -83,6 +97,33 @@ describe('call sites', () => {
     expect(difference(mm)).toBe('');
   });
 
+  test('of fewer bytes are patched where there is room', () => {
+    const host = new FakeHost(1024 * PAGE_SIZE);
+    const mm = host.newManager();
+    const bytes = new Uint8Array(PAGE_SIZE).fill(0x90);
+    bytes.set(MOVED, 0x40);
+    bytes.set(BARE_FUTEX, 0x80);
+    const file = new FakeFile(host, 5, bytes);
+    const length = PAGE_SIZE;
+    mm.mmap({ addr: LIBRARY, length, prot: RX, flags: FIXED, file, offset: 0 });
+    patch(mm, LIBRARY + 0x40 + 5, 7);
+    patch(mm, LIBRARY + 0x80 + 6, 202);
+    const targets = [LIBRARY + 0x40, LIBRARY + 0x80].map((at) => target(mm, at));
+    expect(targets[0]).toBe(LIBRARY + 0x050f1000);
+    expect(targets[1]).toBe(LIBRARY + 0x0f001000);
+    expect(text(mm, targets[0]!, 3)).toEqual(MOVED.slice(0, 3));
+    expect(text(mm, targets[1]!, 4)).toEqual(BARE_FUTEX.slice(0, 4));
+    // What is behind them has stayed.
+    expect(text(mm, LIBRARY + 0x43, 3)).toEqual(MOVED.slice(3));
+    expect(text(mm, LIBRARY + 0x84, 3)).toEqual(BARE_FUTEX.slice(4));
+    expect(difference(mm)).toBe('');
+
+    const near = program().mm;
+    near.brkStart = near.brkEnd = TEXT + PAGE_SIZE;
+    patch(near, FUTEX_AT! + 11, 203);
+    expect(target(near, FUTEX_AT! + 5)).toBe(0);
+  });
+
   test('are not patched in what somebody may write', () => {
     const writable = program(RX | PROT_WRITE).mm;
     patchAll(writable);
@@ -94,7 +135,7 @@ describe('call sites', () => {
     mm.mmap({ addr: TEXT, length: PAGE_SIZE, prot: 3, flags, file: null, offset: 0 });
     mm.copyOut(TEXT, text);
     mm.mprotect(TEXT, PAGE_SIZE, RX);
-    mm.patchCallSite(GETPPID_AT! + 7, 110, ENTRY);
+    patch(mm, GETPPID_AT! + 7, 110);
     expect(patched(mm)[0]).toBe(false);
   });
 
@@ -134,7 +175,7 @@ describe('call sites', () => {
 
   test('are inherited, and changed by each for itself', () => {
     const { mm } = program();
-    mm.patchCallSite(GETPPID_AT! + 7, 110, ENTRY);
+    patch(mm, GETPPID_AT! + 7, 110);
     const fork = mm.fork(null as unknown as Context);
     if (typeof fork === 'number') throw new Error(`fork: ${fork}`);
     const before = text(mm, target(mm, GETPPID_AT!), 64);

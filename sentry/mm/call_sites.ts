@@ -39,11 +39,25 @@ import {
   farTarget,
   jump,
   LONGEST_SITE,
+  type Reach,
+  reachOf,
   replacesSyscall,
   TRAMPOLINE_BYTES,
   trampoline,
 } from '../arch/call_site.ts';
-import { REG_RIP, type Registers } from '../platform/platform.ts';
+import {
+  REG_R8,
+  REG_R9,
+  REG_R10,
+  REG_R11,
+  REG_R12,
+  REG_R13,
+  REG_R14,
+  REG_R15,
+  REG_RAX,
+  REG_RIP,
+  type Registers,
+} from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
 import { dropPmas, populate } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
@@ -77,6 +91,11 @@ const WANT_FRAMES: ReadonlySet<number> = new Set([
 
 /** At most this many sites get a trampoline page of their own. */
 const OWN_PAGES = 16;
+/** r8 to r15. */
+const EXTENDED = [REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15];
+
+/** How many places for a trampoline are tried. */
+const MOST_LOOKS = 64;
 
 interface Site {
   readonly at: number;
@@ -120,13 +139,10 @@ export class CallSites {
   }
 }
 
-/** Patches the site whose `syscall` ends at `back`, if that is possible. */
-export function patchCallSite(
-  mm: MemoryManager,
-  back: number,
-  number: number,
-  entry: number,
-): void {
+/** Patches the site whose `syscall` a thread has just made, if that is possible. */
+export function patchCallSite(mm: MemoryManager, regs: Registers, entry: number): void {
+  const back = regs.get(REG_RIP);
+  const number = regs.get(REG_RAX);
   const at = back - SYSCALL_BYTES;
   const page = pageFloor(at);
   if (WANT_FRAMES.has(number) || offsetInPage(at) < LONGEST_SITE) return;
@@ -140,19 +156,24 @@ export function patchCallSite(
   const code = new Uint8Array(LONGEST_SITE + SYSCALL_BYTES + 1);
   if (mm.copyIn(at - LONGEST_SITE, code) < 0) return;
   mm.callSites = patched;
-  const length = bytesBefore(code, LONGEST_SITE, number);
+  const length = bytesBefore(code, LONGEST_SITE, number, (n) => extendedRegister(regs, n));
   if (length === 0) return;
   const site = { at: at - length, length };
   const moved = trampoline(code.subarray(LONGEST_SITE - length, LONGEST_SITE), back, entry);
   const far = replacesSyscall(length);
   const target = far
     ? addFarTrampoline(mm, patched, site, code.at(-1)!, moved)
-    : addTrampoline(mm, patched, site, moved);
+    : addTrampoline(mm, patched, site, moved, reachOf(site.at, length));
   if (target < 0) return;
   if (far) patched.replaced.add(at);
   patched.pages.add(page);
   const bytes = jump(site.at, target);
   if (!replacePage(mm, vma, page, offsetInPage(site.at), bytes)) takeBackPage(mm, patched, page);
+}
+
+/** The lower half of r8 to r15. */
+function extendedRegister(regs: Registers, n: number): number {
+  return regs.get(EXTENDED[n - 8] as number) % 2 ** 32;
 }
 
 function isProgramText(vma: Vma): boolean {
@@ -165,13 +186,19 @@ function addTrampoline(
   patched: CallSites,
   site: Site,
   code: Uint8Array,
+  reach: Reach | null,
 ): number {
+  const low = reach?.from ?? site.at - REACH;
+  const high = reach === null ? site.at + REACH : reach.from + reach.bytes;
   let page = patched.trampolines.find(
     (each) =>
-      each.offset >= 0 && each.sites.length < TRAMPOLINES && Math.abs(each.start - site.at) < REACH,
+      each.offset >= 0 &&
+      each.sites.length < TRAMPOLINES &&
+      each.start >= low &&
+      each.start + PAGE_SIZE <= high,
   );
   if (page === undefined) {
-    const start = roomNear(mm, site.at);
+    const start = reach === null ? roomNear(mm, site.at) : roomWithin(mm, low, high);
     const offset = mapTrampolines(mm, start);
     if (offset < 0) return -1;
     page = { start, first: 0, offset, sites: [] };
@@ -240,6 +267,15 @@ function roomNear(mm: MemoryManager, site: number): number {
   for (let i = here; i < items.length; i++) {
     const start = items[i]!.end;
     if (start - site > REACH) break;
+    if (fits(mm, start)) return start;
+  }
+  return -1;
+}
+
+/** A free page in [low, high), or -1; not every one is looked at. */
+function roomWithin(mm: MemoryManager, low: number, high: number): number {
+  const last = Math.min(high, low + MOST_LOOKS * PAGE_SIZE) - PAGE_SIZE;
+  for (let start = pageFloor(low + PAGE_SIZE - 1); start <= last; start += PAGE_SIZE) {
     if (fits(mm, start)) return start;
   }
   return -1;

@@ -299,9 +299,9 @@ export class MemoryManager extends UserMemory implements Mapper {
     return accessibleBytes(this, addr, length, write);
   }
 
-  /** See call_sites.ts. `back` is the address behind the `syscall`, `entry` Platform.callEntry. */
-  patchCallSite(back: number, number: number, entry: number): void {
-    patchCallSite(this, back, number, entry);
+  /** See call_sites.ts. `regs` are those of the call, `entry` is Platform.callEntry. */
+  patchCallSite(regs: Registers, entry: number): void {
+    patchCallSite(this, regs, entry);
   }
 
   /** Whether the instruction at `at` was a `syscall` before a patch. */

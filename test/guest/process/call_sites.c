@@ -52,6 +52,14 @@ asm(".pushsection .text\n.balign 4096\n.skip 64\n"
     "mov $202, %eax\nxor $0x80, %sil\nsyscall\nmov %rsi, %rax\nret\n.popsection");
 long site_futex(long);
 
+/* A number that was kept in a register, and a futex operation completed at the very end. */
+asm(".pushsection .text\n.balign 4096\n.skip 64\n"
+    "sites_short:\nmov %edi, %r9d\nmov %rsi, %rdi\nstc\nmov %r9d, %eax\nsyscall\nsbb %rcx, %rcx\nsub %rcx, %rax\nret\n"
+    ".balign 64\n"
+    "mov %edi, %r9d\nxor %edi, %edi\nmov $0xfff0, %esi\nmov %r9d, %eax\nxor $0x80, %sil\nsyscall\n"
+    "mov %rsi, %rax\nret\n.popsection");
+extern char sites_short[];
+
 struct registers {
   uint64_t rbx, rbp, r12, r13, r14, r15, rdi, rsi, rdx, r10, r8, r9, flags, rsp;
 };
@@ -139,6 +147,24 @@ static void reads(void) {
     bad += site_futex(1) != 0x81;
   }
   out("wrong reads: %d, of nothing: %ld", bad, site_xor(-1, &byte, 1));
+}
+
+/* Such sites are jumped from to certain places only: in a mapping of the text far from the program. */
+static void short_sites(void) {
+  const char *page = (const char *)((uintptr_t)sites_short & -(uintptr_t)PAGE);
+  extern const char __executable_start[];
+  int fd = open("/proc/self/exe", O_RDONLY), bad = 0;
+  char *copy = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, page - __executable_start);
+  if (copy == MAP_FAILED || memcmp(copy, page, PAGE) != 0) return out("no mapping of the text");
+  char *kept = copy + (sites_short - page), *futex = kept + 64;
+  for (int i = 0; i < WARM; i++) {
+    /* The carry is kept as well. */
+    bad += ((long (*)(long, long))kept)(i % 2 ? SYS_getpid : SYS_getppid, 0) != (i % 2 ? getpid() : getppid()) + 1;
+    bad += ((long (*)(long))futex)(SYS_futex) != 0xff70;
+  }
+  out("wrong answers from short sites: %d", bad);
+  munmap(copy, PAGE);
+  close(fd);
 }
 
 static pid_t expected_parent;
@@ -369,6 +395,7 @@ int main(int argc, char **argv) {
   keeps_floating_point();
   jumps_to_the_syscall();
   reads();
+  short_sites();
   threads_race();
   signals();
   timer_interrupts();
