@@ -26,6 +26,8 @@ export interface AttachmentOptions {
   readonly readonly: boolean;
   readonly maxFids: number;
   readonly hostUds: HostUds;
+  /** The mount namespace is our own: true when absent. */
+  readonly ownMounts?: boolean;
 }
 
 interface Attachment {
@@ -42,8 +44,8 @@ export class Attachments {
   }
 
   /** Serves one more tree on one more socket: 0 or -errno (then the descriptors are closed). */
-  add({ rootFd, socketFd, readonly, maxFids, hostUds }: AttachmentOptions): number {
-    const tree = LocalTree.serving(rootFd);
+  add({ rootFd, socketFd, readonly, maxFids, hostUds, ownMounts }: AttachmentOptions): number {
+    const tree = LocalTree.serving(rootFd, ownMounts);
     if (typeof tree === 'number') {
       fs.close(socketFd);
       return tree;

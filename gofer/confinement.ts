@@ -37,6 +37,8 @@ const FILTER = compileFilter(GOFER_RULES);
 export interface Confined {
   /** O_PATH descriptors of the trees, in the order of the mounts; -errno where one is not there. */
   readonly roots: readonly number[];
+  /** The tree is our own, so nobody else mounts anything in it. */
+  readonly ownMounts: boolean;
   /** Layers that could not be put in place, each with the errno. */
   readonly missing: string[];
 }
@@ -56,10 +58,11 @@ export function enterTree(mounts: readonly GoferMount[]): Confined {
   const built = error < 0 ? error : buildTree(mounts, outside);
   if (built < 0) {
     missing.push(`own file tree (errno ${-built})`);
-    return { roots: outside, missing };
+    return { roots: outside, ownMounts: false, missing };
   }
   for (const fd of outside) if (fd >= 0) fs.close(fd);
-  return { roots: outside.map((fd, i) => (fd < 0 ? fd : openRoot(placeOf(i)))), missing };
+  const roots = outside.map((fd, i) => (fd < 0 ? fd : openRoot(placeOf(i))));
+  return { roots, ownMounts: true, missing };
 }
 
 function placeOf(index: number): string {

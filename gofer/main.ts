@@ -49,7 +49,7 @@ export function goferMain(config: GoferConfig): never {
   process.umask(0);
   const maxFids = fidsPerMount(mounts.length);
   const maps = keepMaps();
-  const { roots, missing } = enterTree(mounts);
+  const { roots, ownMounts, missing } = enterTree(mounts);
   missing.push(...dropPrivileges());
   missing.push(...keepToTrees(mounts, roots));
   const opened = roots.filter((fd) => fd >= 0);
@@ -62,7 +62,14 @@ export function goferMain(config: GoferConfig): never {
     const error =
       rootFd < 0
         ? rootFd
-        : attachments.add({ rootFd, socketFd: m.fd, readonly: m.readonly, maxFids, hostUds });
+        : attachments.add({
+            rootFd,
+            socketFd: m.fd,
+            readonly: m.readonly,
+            maxFids,
+            hostUds,
+            ownMounts,
+          });
     if (rootFd < 0) fs.close(m.fd);
     // Names only the place: host paths do not belong in a log that the container may influence.
     if (error < 0) log(debugLogFd, `mount ${i} cannot be served: errno ${-error}`);

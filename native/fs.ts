@@ -267,6 +267,20 @@ export function fcntlLock(fd: number, command: number, lock: FileLock): FileLock
   };
 }
 
+/** inotify_init1(2): a descriptor, or -errno. `flags` are IN_NONBLOCK, IN_CLOEXEC. */
+export function inotifyInit(flags: number): number {
+  return syscall(nr.SYS_inotify_init1, flags);
+}
+
+/** inotify_add_watch(2): a watch descriptor, or -errno. */
+export function inotifyAddWatch(fd: number, path: Path, mask: number): number {
+  return syscall(nr.SYS_inotify_add_watch, fd, cString(path), mask);
+}
+
+export function inotifyRemoveWatch(fd: number, wd: number): number {
+  return syscall(nr.SYS_inotify_rm_watch, fd, wd);
+}
+
 /** Fills `into` with the host's random bytes: getrandom(2). */
 export function getRandom(into: Uint8Array): number {
   return syscall(nr.SYS_getrandom, into, into.length, 0);

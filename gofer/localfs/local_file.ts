@@ -135,8 +135,13 @@ export class LocalFile implements FileNode {
     return new LocalFile(new SharedFd(fd), directory, name, numbers, qid, s.mode & S_IFMT);
   }
 
-  private get fd(): number {
+  get fd(): number {
     return this.self.fd;
+  }
+
+  get pathDonation(): number {
+    // Not of directories: names are this process's business, and special files may be devices.
+    return this.fileType === S_IFREG || this.fileType === S_IFLNK ? this.fd : -1;
   }
 
   clone(): LocalFile {

@@ -9,6 +9,18 @@ import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
 export interface Backend {
   /** A new reference to the root of the tree. */
   attach(): FileNode | number;
+  /** A new queue of what happens in directories of the tree, or -errno. */
+  watches(): Watches | number;
+}
+
+/** Directories watched for a client, and the queue of what happens there. */
+export interface Watches {
+  /** The host descriptor that the client reads events from. */
+  readonly donation: number;
+  /** Watches a directory: a watch descriptor, or -errno. */
+  add(directory: FileNode): number;
+  remove(wd: number): number;
+  close(): void;
 }
 
 /** Who owns what is created. */
@@ -40,6 +52,8 @@ export interface FileNode {
   readonly qid: Qid;
   /** S_IFMT bits: a file's type never changes. */
   readonly fileType: number;
+  /** A host descriptor that tells the file's attributes and no more, for the client; or -1. */
+  readonly pathDonation: number;
   clone(): FileNode;
   /** Never follows a symbolic link. Adds the attributes of what is found to `attrs`. */
   walk(name: string, attrs?: P9Attr[] | null): FileNode | number;

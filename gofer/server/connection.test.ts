@@ -218,6 +218,9 @@ test(
       () => msg('Tclunk', { fid: fid() }),
       () => msg('Tremove', { fid: fid() }),
       () => msg('Tsetowner', { uid: random(3) }),
+      () => msg('Twatch', { fid: fid() }),
+      () => msg('Tunwatch', { wd: random(4) }),
+      () => msg('Tlopen', { fid: fid(), flags: p9.P9_PATH }),
       () => msg('Tflush', { oldtag: random(5) }),
     ];
     const deadline = Date.now() + FUZZ_MS;

@@ -21,7 +21,7 @@ import {
 import { Decoder } from '../../spec/p9/decoder.ts';
 import { Encoder } from '../../spec/p9/encoder.ts';
 import type { Fields, MessageName, ReplyName, RequestName } from '../../spec/p9/messages.ts';
-import type { Backend } from './backend.ts';
+import type { Backend, Watches } from './backend.ts';
 import { isExtension, type Reply, serve } from './dispatch.ts';
 import { FidTable } from './fid.ts';
 
@@ -66,6 +66,8 @@ export class Connection {
   version: string | null = null;
   /** The uid that Tsetowner gave, or -1: that of the attach. */
   ownerUid = -1;
+  /** What the client has watched; made when it first asks. */
+  watches: Watches | null = null;
   /** Framing was violated: the owner of the socket closes it. */
   broken = false;
 
@@ -180,7 +182,7 @@ export class Connection {
   }
 
   private negotiate(tag: number, f: Fields<'Tversion'>): Fields<'Rversion'> | number {
-    this.fids.clear();
+    this.forget();
     this.ownerUid = -1;
     this.version = null;
     this.msize = MSIZE_BEFORE_VERSION;
@@ -192,6 +194,13 @@ export class Connection {
     this.msize = msize;
     this.version = f.version;
     return { msize, version: f.version };
+  }
+
+  /** Lets go of what the client has named. */
+  private forget(): void {
+    this.fids.clear();
+    this.watches?.close();
+    this.watches = null;
   }
 
   /** A buffer of `size` bytes for the data of one reply. */
@@ -254,7 +263,7 @@ export class Connection {
 
   /** Releases everything; returns the descriptors that were never sent, to be closed. */
   close(): number[] {
-    this.fids.clear();
+    this.forget();
     const unsent = this.donations.map((d) => d.fd);
     this.donations = [];
     this.broken = true;

@@ -9,6 +9,7 @@ import * as directory from './directory_requests.ts';
 import * as file from './file_requests.ts';
 import * as session from './session_requests.ts';
 import * as socket from './socket_requests.ts';
+import * as watch from './watch_requests.ts';
 import * as xattr from './xattr_requests.ts';
 
 export type Handler<N extends RequestName> = (
@@ -38,6 +39,8 @@ const HANDLERS: Handlers = {
   Tsetowner: session.setOwner,
   Tsetcpu: session.setCpu,
   Twalkopen: file.walkOpen,
+  Twatch: watch.add,
+  Tunwatch: watch.remove,
   Tgetattr: file.getattr,
   Tsetattr: file.setattr,
   Tlopen: file.open,

@@ -8,6 +8,7 @@ import {
   EINVAL,
   EISDIR,
   ELOOP,
+  EMFILE,
   ENOTDIR,
   ENXIO,
   EROFS,
@@ -23,10 +24,11 @@ import {
   LOCK_SUCCESS,
   LOCK_TYPE_UNLCK,
   P9_ACCMODE,
+  P9_PATH,
   P9_TRUNC,
 } from '../../spec/p9/constants.ts';
 import type { Fields } from '../../spec/p9/messages.ts';
-import type { OpenNode } from './backend.ts';
+import type { FileNode, OpenNode } from './backend.ts';
 import type { Connection } from './connection.ts';
 import { isPlainName } from './session_requests.ts';
 
@@ -72,6 +74,7 @@ export function open(c: Connection, f: Fields<'Tlopen'>): Fields<'Rlopen'> | num
   if (fid === undefined) return -EBADF;
   if (fid.open !== null || fid.xattr !== null) return -EINVAL;
   if ((f.flags & P9_ACCMODE) === P9_ACCMODE) return -EINVAL;
+  if (c.extended && (f.flags & P9_PATH) !== 0) return lookAt(c, fid.node);
   const writes = (f.flags & (P9_ACCMODE | P9_TRUNC)) !== 0;
   if (c.readonly && writes) return -EROFS;
   const error = openError(fid.node.fileType);
@@ -97,6 +100,13 @@ export function walkOpen(c: Connection, f: Fields<'Twalkopen'>): Fields<'Rwalkop
   if (typeof opened === 'number') return opened;
   c.handOver(opened.donation);
   return { qid, iounit: ((c.msize - IO_HEADER_SIZE) | IOUNIT_FD_DONATED) >>> 0 };
+}
+
+/** P9_PATH: a descriptor that tells the file's attributes; the fid is not opened. */
+function lookAt(c: Connection, node: FileNode): Fields<'Rlopen'> | number {
+  const fd = node.pathDonation;
+  if (fd < 0) return -EACCES;
+  return c.donate(fd) ? { qid: node.qid, iounit: IOUNIT_FD_DONATED } : -EMFILE;
 }
 
 export function read(c: Connection, f: Fields<'Tread'>): Fields<'Rread'> | number {

@@ -9,16 +9,19 @@ import {
   EINVAL,
   ENODATA,
   ENOMEM,
+  ENOSPC,
   ENOTDIR,
   ENXIO,
+  EOPNOTSUPP,
   EPERM,
   EROFS,
 } from '../../spec/linux/errno.ts';
 import { encodeToBytes } from '../../spec/p9/codec.ts';
 import * as p9 from '../../spec/p9/constants.ts';
 import type { Fields, MessageName } from '../../spec/p9/messages.ts';
-import { treeOfTest } from '../../test/harness/gofer.ts';
+import { IN_MEMORY, treeOfTest } from '../../test/harness/gofer.ts';
 import { P9Session } from '../../test/harness/p9_session.ts';
+import { MAX_WATCHES } from '../localfs/inotify_watches.ts';
 
 const asRoot = process.getuid?.() === 0;
 const HOW = { mode: 0o644, gid: 0 };
@@ -268,4 +271,41 @@ test('values, locks, listings and donated descriptors are bounded', () => {
   s.drain();
   s.close();
   expect(openFds()).toBe(before);
+});
+
+test('directories are watched, nothing else; how many is bounded', () => {
+  const tree = treeOfTest(IN_MEMORY);
+  const before = openFds();
+  nodeFs.writeFileSync(path.join(tree, 'f'), '');
+  nodeFs.symlinkSync('f', path.join(tree, 'l'));
+  for (let i = 0; i < MAX_WATCHES; i++) nodeFs.mkdirSync(path.join(tree, `d${i}`));
+  const s = new P9Session(tree, { maxFids: 10 }).start();
+  expect(errnoOf(s, 'Tunwatch', { wd: 1 })).toBe(EINVAL);
+  expect(errnoOf(s, 'Twatch', { fid: 7 })).toBe(EBADF);
+  walk(s, 1, 'f');
+  walk(s, 2, 'l');
+  for (const fid of [1, 2]) expect(errnoOf(s, 'Twatch', { fid })).toBe(ENOTDIR);
+  // Attributes of directories are not given away: names could be looked up by such a descriptor.
+  expect(errnoOf(s, 'Tlopen', { fid: 0, flags: p9.P9_PATH })).toBe(EACCES);
+  expect(errnoOf(s, 'Tlopen', { fid: 1, flags: p9.P9_PATH })).toBe(0);
+  const first = s.say('Twatch', { fid: 0 })?.fields as Fields<'Rwatch'>;
+  expect(first).toEqual({ wd: 1, iounit: p9.IOUNIT_FD_DONATED });
+  expect(s.say('Twatch', { fid: 0 })?.fields).toEqual({ wd: 1, iounit: 0 });
+  let last = 0;
+  for (let i = 0; i < MAX_WATCHES; i++) {
+    walk(s, 3, `d${i}`);
+    last = errnoOf(s, 'Twatch', { fid: 3 });
+    s.say('Tclunk', { fid: 3 });
+  }
+  expect(last).toBe(ENOSPC);
+  expect(errnoOf(s, 'Tunwatch', { wd: 2 })).toBe(0);
+  expect(errnoOf(s, 'Tunwatch', { wd: 2 })).toBe(EINVAL);
+  walk(s, 3, `d${MAX_WATCHES - 1}`);
+  expect(errnoOf(s, 'Twatch', { fid: 3 })).toBe(0);
+  s.close();
+  expect(openFds()).toBe(before);
+  // What others change in /proc is told to nobody.
+  const proc = new P9Session('/proc').start();
+  expect(errnoOf(proc, 'Twatch', { fid: 0 })).toBe(EOPNOTSUPP);
+  proc.close();
 });

@@ -96,6 +96,8 @@ export class Kernel {
   /** Set by the control server to end the loop. */
   stopping = false;
   readonly bootNs: number;
+  /** Counts what is worked off; what was seen of the host in this turn need not be looked at again. */
+  turn = 0;
 
   private readonly idleWatch: IdleWatch;
   /** How often a thread has stopped. */
@@ -138,6 +140,7 @@ export class Kernel {
         this.idleWatch.nothingRuns(this.stops);
       }
       const stopped = this.platform.poll(this.timers.nextDeadlineNs);
+      this.turn++;
       if (stopped !== null) this.handleStop(stopped);
       else this.poller.drain();
       if (this.timers.nextDeadlineNs !== Number.POSITIVE_INFINITY) {
@@ -158,6 +161,7 @@ export class Kernel {
 
   /** Something happened to a task that is not on the host. */
   private runTask(t: Task): void {
+    this.turn++;
     switch (t.state) {
       case TASK_DEAD:
         return;

@@ -21,6 +21,7 @@ export const SYSFS_MAGIC = 0x62656572;
 export const TMPFS_MAGIC = 0x1021994;
 export const TRACEFS_MAGIC = 0x74726163;
 export const V9FS_MAGIC = 0x1021997;
+export const F2FS_SUPER_MAGIC = 0xf2f52010;
 export const FUSE_SUPER_MAGIC = 0x65735546;
 export const BTRFS_SUPER_MAGIC = 0x9123683e;
 export const XFS_SUPER_MAGIC = 0x58465342;

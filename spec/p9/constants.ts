@@ -81,6 +81,8 @@ export const P9_NOFOLLOW = 0o400000;
 export const P9_NOATIME = 0o1000000;
 export const P9_CLOEXEC = 0o2000000;
 export const P9_SYNC = 0o4000000;
+/** Extension: see messages.ts. */
+export const P9_PATH = 0o10000000;
 
 /** Tunlinkat flags. */
 export const P9_AT_REMOVEDIR = 0x200;
@@ -100,7 +102,7 @@ export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
 
 /**
- * Extension: this bit of Rlopen's and Rlcreate's iounit says that a host descriptor of the file came
- * with the message (SCM_RIGHTS). The rest of the field is the I/O unit as ever.
+ * Extension: this bit of Rlopen's, Rlcreate's and Rwatch's iounit says that a host descriptor came with
+ * the message (SCM_RIGHTS). The rest of the field is the I/O unit as ever.
  */
 export const IOUNIT_FD_DONATED = 0x80000000;

@@ -13,6 +13,11 @@
  *   Its data is a sequence of records: attr, type[1], name[s].
  * - Tsetowner: 9P2000.L's creating messages carry a gid, but the uid is that of the attach. Here one
  *   connection serves all users, so the uid of what is created from now on is a message of its own.
+ * - Twatch: from now on the host notes (inotify(7)) what happens to the names in a directory fid and to the
+ *   directory itself. The first Rwatch brings the descriptor to read that from: its `iounit` has the
+ *   donated bit. `wd` is what the events call the directory; a directory watched twice has one.
+ *   Refused where the host does not tell of everything (docs/decisions/shared_mounts.md). Tunwatch ends it.
+ * - Tlopen with P9_PATH opens nothing: it donates a descriptor of the file that only tells attributes.
  * - Tsetcpu: the processor the client runs on. Client and server alternate strictly, so a server on the
  *   same processor answers several times faster than one that must be woken on another. A hint: a
  *   server may ignore it.
@@ -194,6 +199,10 @@ export const MESSAGES = {
   Rconnect: [139, { iounit: 'u32' }],
   Tbind: [140, { dfid: 'u32', name: 'name', type: 'u32', mode: 'u32', gid: 'u32' }],
   Rbind: [141, { iounit: 'u32' }],
+  Twatch: [142, { fid: 'u32' }],
+  Rwatch: [143, { wd: 'u32', iounit: 'u32' }],
+  Tunwatch: [144, { wd: 'u32' }],
+  Runwatch: [145, {}],
 } as const satisfies Record<string, readonly [number, Record<string, FieldType>]>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -6,6 +6,7 @@
 
 import { bindsOnHost, connectsToHost, type HostUds } from '../control/boot.ts';
 import { F_DUPFD_CLOEXEC, F_OFD_GETLK, F_OFD_SETLK } from '../linux/fcntl.ts';
+import { IN_CLOEXEC, IN_NONBLOCK } from '../linux/inotify.ts';
 import * as mman from '../linux/mman.ts';
 import { AF_UNIX } from '../linux/socket.ts';
 import { S_IFCHR } from '../linux/stat.ts';
@@ -62,6 +63,13 @@ export const GOFER_RULES: readonly SyscallRule[] = [
     why: 'a descriptor for the Sentry; locks',
     when: [[{ arg: 1, is: [F_DUPFD_CLOEXEC, F_OFD_SETLK, F_OFD_GETLK] }]],
   },
+  {
+    nr: nr.SYS_inotify_init1,
+    why: 'what others change in a volume, for the Sentry to read',
+    when: [[{ arg: 0, equals: IN_NONBLOCK | IN_CLOEXEC }]],
+  },
+  { nr: nr.SYS_inotify_add_watch, why: 'directories that the Sentry remembers' },
+  { nr: nr.SYS_inotify_rm_watch, why: 'directories that it forgets' },
   { nr: nr.SYS_write, why: 'last words of V8; V8 tells the event loop, which is /dev/null' },
 
   // Memory of V8 and malloc, as for the Sentry.

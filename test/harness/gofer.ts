@@ -24,14 +24,21 @@ export interface Gofer {
   readonly ended: Promise<number | null>;
 }
 
-export function startGofer(mode: string, sources: readonly string[]): Gofer {
+/** `prefix` is a command that runs the gofer. */
+export function startGofer(
+  mode: string,
+  sources: readonly string[],
+  prefix: readonly string[] = [],
+): Gofer {
   const pairs = sources.map(() => {
     const pair = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
     if (typeof pair === 'number') throw new Error(`socketpair: ${pair}`);
     return pair;
   });
   const script = path.join(import.meta.dirname, '../../gofer/serve.scenario.ts');
-  const child = spawn(process.execPath, [...NODE_FLAGS, script, mode, ...sources], {
+  const node = [process.execPath, ...NODE_FLAGS, script, mode, ...sources];
+  const [file = '', ...args] = [...prefix, ...node];
+  const child = spawn(file, args, {
     stdio: ['ignore', 'ignore', 'inherit', ...pairs.map((p) => p[1])],
   });
   for (const pair of pairs) fs.close(pair[1]);
@@ -42,13 +49,16 @@ export function startGofer(mode: string, sources: readonly string[]): Gofer {
 }
 
 /** An empty directory; the caller removes it. */
-export function temporaryTree(): string {
-  return nodeFs.mkdtempSync(path.join(os.tmpdir(), 'runsc-gofer-'));
+export function temporaryTree(within = os.tmpdir()): string {
+  return nodeFs.mkdtempSync(path.join(within, 'runsc-gofer-'));
 }
 
+/** For trees of thousands of files. */
+export const IN_MEMORY = '/dev/shm';
+
 /** An empty directory that goes away when the test that asks for it ends. */
-export function treeOfTest(): string {
-  const tree = temporaryTree();
+export function treeOfTest(within?: string): string {
+  const tree = temporaryTree(within);
   onTestFinished(() => nodeFs.rmSync(tree, { recursive: true, force: true }));
   return tree;
 }

@@ -8,7 +8,7 @@
 import * as fs from '../../../native/fs.ts';
 import { fstat } from '../../../native/stat.ts';
 import { EIO, EOPNOTSUPP, EPROTO } from '../../../spec/linux/errno.ts';
-import { F_GETFL, O_NONBLOCK } from '../../../spec/linux/fcntl.ts';
+import { F_GETFL, O_NONBLOCK, O_PATH } from '../../../spec/linux/fcntl.ts';
 import { S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import { type DirentPlus, decodeDirents, decodeDirentsPlus } from '../../../spec/p9/dirent.ts';
@@ -103,6 +103,37 @@ export class Client extends Session {
       const opened = this.usable(-1, hostFd, flags);
       return typeof opened === 'number' ? opened : { ino: r.qid.path, opened };
     });
+  }
+
+  /**
+   * A descriptor that tells the attributes of the regular file of `fid` and nothing else, or -errno. The
+   * fid stays as it is.
+   */
+  look(fid: number): number {
+    if (!this.extended) return -EOPNOTSUPP;
+    const opened = this.channel.call('Tlopen', { fid, flags: p9.P9_PATH });
+    if (typeof opened === 'number') return opened;
+    const { hostFd } = this.channel;
+    const s = hostFd < 0 ? hostFd : fstat(hostFd);
+    const regular = typeof s !== 'number' && (s.mode & S_IFMT) === S_IFREG;
+    if (regular && (fs.fcntl(hostFd, F_GETFL) & O_PATH) !== 0) return hostFd;
+    if (hostFd >= 0) fs.close(hostFd);
+    return this.broken();
+  }
+
+  /** Asks for events of the directory of `fid`, before whatever is asked next. */
+  askWatch(fid: number): Ticket<'Twatch'> {
+    return this.extended ? this.channel.queue('Twatch', { fid }) : -EOPNOTSUPP;
+  }
+
+  /** The answer, and the descriptor that may come with it, which is the caller's. */
+  watching(ticket: Ticket<'Twatch'>): { answer: Fields<'Rwatch'> | number; hostFd: number } {
+    const answer = this.channel.receive(ticket);
+    return { answer, hostFd: this.channel.hostFd };
+  }
+
+  unwatch(wd: number): void {
+    this.channel.post('Tunwatch', { wd });
   }
 
   /** Checks a donated descriptor; without one the fid stays open for reading and writing by 9P. */

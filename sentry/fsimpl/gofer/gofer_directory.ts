@@ -4,68 +4,43 @@
  * and what stat(2) says of them.
  */
 
-import { EINVAL, ENOENT } from '../../../spec/linux/errno.ts';
+import { EINVAL, ENOENT, ENOSPC } from '../../../spec/linux/errno.ts';
 import { RENAME_EXCHANGE } from '../../../spec/linux/fcntl.ts';
 import { S_IFMT } from '../../../spec/linux/stat.ts';
 import { P9_RDWR } from '../../../spec/p9/constants.ts';
-import { type DirentPlus, ListedEntry } from '../../../spec/p9/dirent.ts';
+import type { DirentPlus } from '../../../spec/p9/dirent.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import type { BoundSocket, Inode, NewInode } from '../../vfs/inode.ts';
 import type { Path } from '../../vfs/mount.ts';
 import { DirectoryFile, type OpenFile } from '../../vfs/open_file.ts';
 import type { DirEntry } from '../../vfs/stat.ts';
+import type { Ticket } from './channel.ts';
+import { Child, TYPE_SHIFT } from './child.ts';
 import { GoferInode } from './gofer_inode.ts';
+import type { Watched } from './watches.ts';
 
 /** Single lookups before the whole directory is fetched: about what one listing costs. */
 const LOOKUPS_BEFORE_LISTING = 3;
 /** Directories whose own size is larger are not fetched for the sake of lookups. */
 const MAX_LISTING_BYTES = 2 * 1024 * 1024;
-const TYPE_SHIFT = 12;
 const DT_DIR = 4;
 
-/** A name known in an exclusive tree. `attr` null: it is there, but its attributes changed. */
-class Child {
-  readonly ino: number;
-  readonly type: number;
-  /** What `attr` is decoded from when first asked for. */
-  private source: P9Attr | ListedEntry | null;
+/** Looking once is no reason to have a directory watched. */
+const LOOKS_BEFORE_WATCHING = 2;
 
-  constructor(ino: number, type: number, source: P9Attr | ListedEntry | null) {
-    this.ino = ino;
-    this.type = type;
-    this.source = source;
-  }
-
-  static of(attr: P9Attr): Child {
-    return new Child(attr.qid.path, (attr.mode & S_IFMT) >> TYPE_SHIFT, attr);
-  }
-
-  static listed(entry: DirentPlus): Child {
-    if (!(entry instanceof ListedEntry)) return Child.of(entry.attr);
-    return new Child(entry.path, (entry.mode & S_IFMT) >> TYPE_SHIFT, entry);
-  }
-
-  get attr(): P9Attr | null {
-    if (this.source instanceof ListedEntry) this.source = this.source.attr;
-    return this.source;
-  }
-
-  set attr(attr: P9Attr | null) {
-    this.source = attr;
-  }
-
-  /** Whether the attributes are out of date. */
-  get changed(): boolean {
-    return this.source === null;
-  }
-}
-
-export class GoferDirectory extends GoferInode {
+export class GoferDirectory extends GoferInode implements Watched {
   /** Names that are there; all of them when `complete`. Only in exclusive trees. */
   private children = new Map<string, Child>();
   private complete = false;
   private lookups = 0;
+  /** The watch on this directory, in shared trees, or -1. What follows needs one. */
+  wd = -1;
+  used = false;
+  private looks = 0;
+  /** Names looked up since the last change: the inode, or null for one that is not there. */
+  private readonly seen = new Map<string, GoferInode | null>();
+  private listing: readonly DirEntry[] | null = null;
 
   override open(_caller: FsCaller, path: Path, flags: number): OpenFile {
     return new DirectoryFile(path, this, flags);
@@ -74,7 +49,7 @@ export class GoferDirectory extends GoferInode {
   // Looking up -----------------------------------------------------------------------------------
 
   override lookup(name: string): Inode | number {
-    if (!this.fs.exclusive) return this.walk(name);
+    if (!this.fs.exclusive) return this.knows(name, null) ? -ENOENT : this.walk(name);
     const known = this.find(name);
     if (known !== undefined) return known;
     if (this.complete) return -ENOENT;
@@ -100,10 +75,15 @@ export class GoferDirectory extends GoferInode {
   private walk(name: string): GoferInode | number {
     const fid = this.fid();
     if (fid < 0) return fid;
+    const watch = this.askWatch(fid);
     const w = this.fs.client.walkGetattr(fid, [name]);
+    this.beginWatch(watch);
     if (typeof w === 'number') return w;
+    if (w.error === -ENOENT) this.learn(name, null);
     if (w.error < 0) return w.error;
-    return this.found(name, w.attrs[0]!, w.fid);
+    const inode = this.found(name, w.attrs[0]!, w.fid);
+    this.learn(name, inode);
+    return inode;
   }
 
   /** The inode of a name of which the gofer just told. */
@@ -114,11 +94,19 @@ export class GoferDirectory extends GoferInode {
     return inode;
   }
 
-  /** In a shared tree: whether `name` is still this file. Refreshes its attributes. */
-  stillHas(name: string, inode: GoferInode): boolean {
+  /** In a shared tree: whether `name` is still this file (null: still absent), and what it is now. */
+  stillHas(name: string, inode: GoferInode | null): boolean {
+    if (this.knows(name, inode) && (inode === null || inode.stillThere())) {
+      inode?.foundAt(this, name);
+      return true;
+    }
+    // An absent name costs one question either way: lookup asks it.
+    if (inode === null) return false;
     const fid = this.fid();
     if (fid < 0) return false;
+    const watch = this.askWatch(fid);
     const w = this.fs.client.walkGetattr(fid, [name]);
+    this.beginWatch(watch);
     if (typeof w === 'number' || w.error < 0) return false;
     const attr = w.attrs[0]!;
     const same = attr.qid.path === inode.ino && (attr.mode & S_IFMT) === inode.type;
@@ -129,7 +117,69 @@ export class GoferDirectory extends GoferInode {
     inode.foundAt(this, name);
     inode.update(attr);
     inode.adoptFid(w.fid);
+    this.learn(name, inode);
     return true;
+  }
+
+  // Being told of changes, in shared trees -------------------------------------------------------
+
+  /** Whether `name` is known to lead to `inode`, or, if that is null, nowhere. */
+  private knows(name: string, inode: GoferInode | null): boolean {
+    if (this.wd < 0) return false;
+    this.fs.watches.poll();
+    this.used = true;
+    return this.seen.get(name) === inode;
+  }
+
+  /** What the gofer just said. Events that are older than its answer only take it away again. */
+  private learn(name: string, inode: GoferInode | null): void {
+    if (this.wd < 0) return;
+    this.fs.watches.countName();
+    this.seen.set(name, inode);
+  }
+
+  /** Asks for a watch that begins before the next question, if this directory is worth one. */
+  private askWatch(fid: number): Ticket<'Twatch'> | null {
+    const { watches, client, exclusive } = this.fs;
+    if (exclusive || this.wd >= 0 || !watches.available) return null;
+    return ++this.looks < LOOKS_BEFORE_WATCHING ? null : client.askWatch(fid);
+  }
+
+  private beginWatch(ticket: Ticket<'Twatch'> | null): void {
+    if (ticket === null) return;
+    const { answer, hostFd } = this.fs.client.watching(ticket);
+    // Attributes from before are not covered.
+    this.outdate();
+    if (this.fs.watches.begin(this, answer, hostFd)) this.wd = (answer as { wd: number }).wd;
+    else this.looks = answer === -ENOSPC ? 0 : Number.NEGATIVE_INFINITY;
+  }
+
+  namesChanged(): void {
+    this.seen.clear();
+    if (this.listing !== null) this.forgetListing();
+  }
+
+  unwatched(): void {
+    this.wd = -1;
+    this.looks = 0;
+    this.namesChanged();
+  }
+
+  override stillThere(): boolean {
+    // Its name is there, so it was not removed: the one change that its own watch does not tell.
+    if (this.wd >= 0 && !this.stale) this.attrTurn = this.fs.kernel.turn;
+    return super.stillThere();
+  }
+
+  protected override refresh(): number {
+    const fid = this.fid();
+    if (fid < 0) return fid;
+    const watch = this.askWatch(fid);
+    const attr = this.fs.client.getattr(fid);
+    this.beginWatch(watch);
+    if (typeof attr === 'number') return attr;
+    this.update(attr);
+    return 0;
   }
 
   // Listing --------------------------------------------------------------------------------------
@@ -144,9 +194,18 @@ export class GoferDirectory extends GoferInode {
       for (const [name, { ino, type }] of this.children) entries.push({ name, ino, type });
       return entries;
     }
+    if (this.wd >= 0) this.fs.watches.poll();
+    if (this.listing !== null) return this.listing;
     const listed = this.ask();
     if (typeof listed === 'number') return listed;
-    return listed.map(({ name, type, attr }) => ({ name, type, ino: attr.qid.path }));
+    const entries = listed.map(({ name, type, attr }) => ({ name, type, ino: attr.qid.path }));
+    // Reading a directory is seen in its attributes.
+    this.outdate();
+    if (this.wd >= 0) {
+      this.listing = entries;
+      this.fs.listingKept(this, entries.length);
+    }
+    return entries;
   }
 
   /** All entries, from the gofer; on the way gets the fid if there is none. */
@@ -160,7 +219,11 @@ export class GoferDirectory extends GoferInode {
       }
     }
     const fid = this.fid();
-    return fid < 0 ? fid : this.fs.client.readdirPlus(fid);
+    if (fid < 0) return fid;
+    const watch = this.askWatch(fid);
+    const listed = this.fs.client.readdirPlus(fid);
+    this.beginWatch(watch);
+    return listed;
   }
 
   /** Fetches all names with their attributes: 0 or -errno. */
@@ -184,6 +247,7 @@ export class GoferDirectory extends GoferInode {
     this.fs.listingDropped(this);
     this.children = new Map();
     this.complete = false;
+    this.listing = null;
     this.lookups = 0;
   }
 
@@ -191,6 +255,7 @@ export class GoferDirectory extends GoferInode {
   childForgotten(inode: GoferInode): void {
     const child = this.children.get(inode.name);
     if (child?.ino === inode.ino) child.attr = inode.known;
+    if (this.seen.get(inode.name) === inode) this.seen.delete(inode.name);
   }
 
   // Changing -------------------------------------------------------------------------------------
@@ -198,6 +263,7 @@ export class GoferDirectory extends GoferInode {
   /** A name was added or removed: times and link count of this directory changed. */
   private changed(): void {
     this.outdate();
+    if (!this.fs.exclusive) this.namesChanged();
   }
 
   private made(
@@ -322,7 +388,10 @@ export class GoferDirectory extends GoferInode {
   }
 
   override forget(): void {
-    if (this.complete && this.parent !== null) this.forgetListing();
+    if (this.parent !== null) {
+      if (this.complete || this.listing !== null) this.forgetListing();
+      this.fs.watches.end(this.wd);
+    }
     super.forget();
   }
 }

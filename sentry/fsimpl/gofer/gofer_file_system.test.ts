@@ -13,6 +13,7 @@ import {
 } from '../../../spec/linux/fcntl.ts';
 import { S_IFIFO } from '../../../spec/linux/stat.ts';
 import { type Gofer, startGofer, temporaryTree } from '../../../test/harness/gofer.ts';
+import { TimerQueue } from '../../base/timer_queue.ts';
 import { IoBuffer } from '../../mm/io_buffer.ts';
 import type { Extent, Mapper } from '../../mm/mappable.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
@@ -26,6 +27,15 @@ import { GoferFileSystem } from './gofer_file_system.ts';
 const clock = {
   monotonicNs: () => Number(process.hrtime.bigint()),
   realtime: () => ({ sec: Math.floor(Date.now() / 1000), nsec: 0 }),
+};
+let turns = 0;
+/** Each look at the kernel's count is one of another system call. */
+const kernel = {
+  clock,
+  timers: new TimerQueue(),
+  get turn() {
+    return ++turns;
+  },
 };
 const caller = { fileSizeLimit: Infinity, raise: () => undefined } as unknown as FsCaller;
 const HOW = { mode: 0o644, uid: 11, gid: 22 };
@@ -46,7 +56,7 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     nodeFs.symlinkSync('d/f', at('l'));
     gofer = startGofer('rw', [tree]);
     const made = GoferFileSystem.connect(gofer.fds[0]!, {
-      kernel: { clock },
+      kernel,
       devMinor: 9,
       exclusive,
     });

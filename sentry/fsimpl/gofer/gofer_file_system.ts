@@ -2,14 +2,16 @@
  * A tree of host files served by a gofer over 9P (Linux's counterpart: fs/9p).
  *
  * Exclusive trees (nobody else changes them: a container's root file system) are cached: attributes,
- * whole directories, absent names, link targets, open files. Shared trees (bind mounts) are asked
- * again whenever a name is looked up or attributes are read.
+ * whole directories, absent names, link targets, open files. In shared trees (bind mounts) names are
+ * known as long as the host tells of no change (watches.ts), attributes of files are asked of the host
+ * itself through a descriptor; where neither is to be had, the gofer is asked again each time.
  */
 
 import { EIO } from '../../../spec/linux/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { TimerQueue } from '../../base/timer_queue.ts';
 import type { HostSocket } from '../../vfs/host_socket.ts';
 import { FileSystem, type Inode } from '../../vfs/inode.ts';
 import type { StatFs } from '../../vfs/stat.ts';
@@ -18,12 +20,21 @@ import { GoferDirectory } from './gofer_directory.ts';
 import { GoferInode } from './gofer_inode.ts';
 import { GoferRegular } from './gofer_regular.ts';
 import { IdlePool } from './host_files.ts';
+import { Watches } from './watches.ts';
 
 /** Inodes that hold a fid; the others walk again when they need one. */
 const MAX_HELD_FIDS = 8192;
 const MIN_HELD_FIDS = 16;
 /** Names held in directory listings, over all directories. */
 const MAX_LISTED = 1024 * 1024;
+
+/** What is needed of the kernel. */
+export interface GoferKernel {
+  readonly clock: Clock;
+  readonly timers: TimerQueue;
+  /** Counts up with every system call. */
+  readonly turn: number;
+}
 
 /** What the application may do with unix sockets of the host in this tree. */
 export interface HostSockets {
@@ -34,7 +45,7 @@ export interface HostSockets {
 }
 
 export interface GoferOptions {
-  readonly kernel: { readonly clock: Clock };
+  readonly kernel: GoferKernel;
   /** st_dev is 0:devMinor, as for all file systems without a block device. */
   readonly devMinor: number;
   /** Nobody but this file system changes the tree. */
@@ -49,10 +60,12 @@ export interface GoferOptions {
 export class GoferFileSystem extends FileSystem {
   readonly type = '9p';
   readonly root: GoferInode;
+  readonly kernel: GoferKernel;
   readonly client: Client;
   readonly exclusive: boolean;
   readonly hostSockets: HostSockets | null;
   readonly idle: IdlePool;
+  readonly watches: Watches;
   private readonly shownOptions: string;
   /** The inodes in use, by qid.path: hard links must be one inode. */
   private readonly inodes = new Map<number, GoferInode>();
@@ -63,12 +76,14 @@ export class GoferFileSystem extends FileSystem {
 
   private constructor(client: Client, o: GoferOptions, rootFid: number, rootAttr: P9Attr) {
     super(o.kernel.clock, 0, o.devMinor);
+    this.kernel = o.kernel;
     this.client = client;
     this.exclusive = o.exclusive;
     this.hostSockets = o.hostSockets ?? null;
+    this.watches = new Watches(client, o.kernel);
     if (o.lost) client.lost = o.lost;
     this.shownOptions = o.options ?? '';
-    this.idle = new IdlePool(o.exclusive);
+    this.idle = new IdlePool(o.exclusive ? null : o.kernel);
     this.root = this.inodeOf(rootAttr, null, '');
     this.root.adoptFid(rootFid);
     client.makeRoom = (keep) => this.makeRoom(keep);
@@ -180,12 +195,12 @@ export class GoferFileSystem extends FileSystem {
 
   override revalidate(dir: Inode, name: string, inode: Inode | null): boolean {
     if (this.exclusive) return true;
-    // An absent name costs one question either way: lookup asks it.
-    return inode !== null && (dir as GoferDirectory).stillHas(name, inode as GoferInode);
+    return (dir as GoferDirectory).stillHas(name, inode as GoferInode | null);
   }
 
   override destroy(): void {
     this.idle.clear();
+    this.watches.stop();
     this.client.close();
   }
 }

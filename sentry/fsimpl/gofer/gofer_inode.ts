@@ -20,11 +20,6 @@ import type { GoferFileSystem } from './gofer_file_system.ts';
 import { discard } from './host_files.ts';
 import type { Walked } from './session.ts';
 
-/**
- * In a shared tree, attributes that came with a lookup serve the question for attributes that
- * follows in the same system call, and only that one.
- */
-const FRESH_NS = 500_000;
 const TOO_FAR = 256;
 
 export class GoferInode extends Inode {
@@ -32,7 +27,8 @@ export class GoferInode extends Inode {
   protected attr: P9Attr;
   /** Cached attributes are known to be out of date. */
   protected stale = false;
-  private attrTimeNs: number;
+  /** When they were asked for, as the kernel counts. */
+  protected attrTurn: number;
   parent: GoferDirectory | null;
   name: string;
   private fidNumber = -1;
@@ -42,7 +38,7 @@ export class GoferInode extends Inode {
   constructor(fs: GoferFileSystem, attr: P9Attr, parent: GoferDirectory | null, name: string) {
     super(fs, attr.qid.path, attr.mode, attr.uid, attr.gid);
     this.attr = attr;
-    this.attrTimeNs = fs.clock.monotonicNs();
+    this.attrTurn = fs.kernel.turn;
     this.parent = parent;
     this.name = name;
     this.rdevMajor = deviceMajor(attr.rdev);
@@ -61,7 +57,7 @@ export class GoferInode extends Inode {
     this.uid = attr.uid;
     this.gid = attr.gid;
     this.stale = false;
-    this.attrTimeNs = this.fs.clock.monotonicNs();
+    this.attrTurn = this.fs.kernel.turn;
   }
 
   /** The cached attributes are not those of the file any more. */
@@ -129,7 +125,17 @@ export class GoferInode extends Inode {
   /** Whether the cached attributes may be shown. */
   protected get fresh(): boolean {
     if (this.stale) return false;
-    return this.fs.exclusive || this.fs.clock.monotonicNs() - this.attrTimeNs < FRESH_NS;
+    // In a shared tree they serve the one system call in which they came.
+    return this.fs.exclusive || this.attrTurn === this.fs.kernel.turn;
+  }
+
+  /**
+   * In a shared tree, the directory was seen to still hold this file under its name: brings up to date what
+   * the VFS goes by. False if that cannot be done.
+   */
+  stillThere(): boolean {
+    // Nobody asks who may do what with a link, and its target is its own for ever.
+    return this.isSymlink || this.fresh || this.refresh() === 0;
   }
 
   /** Brings the attributes up to date: 0 or -errno. */

@@ -4,7 +4,7 @@
  * host file itself; there is no cache of pages here.
  */
 import * as fs from '../../../native/fs.ts';
-import { fstat } from '../../../native/stat.ts';
+import { fstat, type Stat as HostStat } from '../../../native/stat.ts';
 import {
   EFBIG,
   EINVAL,
@@ -21,6 +21,7 @@ import {
   O_RDONLY,
 } from '../../../spec/linux/fcntl.ts';
 import { PAGE_SIZE } from '../../../spec/linux/mman.ts';
+import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
 import { type Extent, type Mappable, type Mapper, MappingSet } from '../../mm/mappable.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
@@ -29,12 +30,18 @@ import type { OpenFile } from '../../vfs/open_file.ts';
 import type { SetAttr } from '../../vfs/stat.ts';
 import { refreshed } from './attributes.ts';
 import type { Opened } from './client.ts';
+import type { GoferDirectory } from './gofer_directory.ts';
 import { GoferFile } from './gofer_file.ts';
+import type { GoferFileSystem } from './gofer_file_system.ts';
 import { GoferInode } from './gofer_inode.ts';
 import { discard, HostFiles } from './host_files.ts';
 
 /** Pieces of application memory that one host call takes. */
 const SPANS = 64;
+
+/** No slower is the clock of ctime on a host whose file systems we know, and on any. */
+const TICK_SEC = 0.02;
+const UNKNOWN_TICK_SEC = 3;
 
 const READ = 0;
 const WRITE = 1;
@@ -56,6 +63,13 @@ export class GoferRegular extends GoferInode implements Mappable {
   private opened: HostFiles | null = null;
   private mappings: MappingSet | null = null;
   private openedAt: Path | null = null;
+  /** The owner in `attr` is that of a file with its ctime. Only in shared trees. */
+  private ownerSure = false;
+
+  constructor(fs: GoferFileSystem, attr: P9Attr, parent: GoferDirectory | null, name: string) {
+    super(fs, attr, parent, name);
+    this.ownerSure = this.isSettled(attr);
+  }
 
   private get files(): HostFiles {
     this.opened ??= new HostFiles(this.fs.client, this.fs.idle);
@@ -111,17 +125,56 @@ export class GoferRegular extends GoferInode implements Mappable {
   // Attributes -------------------------------------------------------------------------------
 
   protected override get fresh(): boolean {
+    if (!super.fresh || !this.fs.exclusive) return super.fresh;
     // Who holds it writable may change it at any time, by mmap(2) too.
-    return super.fresh && (!this.inUse || this.files.writable === null);
+    return !this.inUse || this.files.writable === null;
   }
 
   protected override refresh(): number {
-    const fd = this.opened?.readable?.hostFd ?? -1;
+    const fd = this.attributesFd();
     if (fd < 0) return super.refresh();
     const s = fstat(fd);
     if (typeof s === 'number') return s;
-    this.update(refreshed(this.attr, s));
+    if (!this.fs.exclusive && !this.keepsOwner(s)) return super.refresh();
+    // In an exclusive tree only setattr changes the owner, and says so here.
+    const { uid, gid } = this;
+    this.update({ ...refreshed(this.attr, s), uid, gid });
     return 0;
+  }
+
+  /** Whether the file, which has status `s` now, still has the owner that the gofer told. */
+  private keepsOwner(s: HostStat): boolean {
+    const { ctimeSec, ctimeNsec } = this.attr;
+    return this.ownerSure && s.ctimeSec === ctimeSec && s.ctimeNsec === ctimeNsec;
+  }
+
+  /** A descriptor to ask the host for attributes by, or -1. */
+  private attributesFd(): number {
+    const fd = this.opened?.attributesFd ?? -1;
+    if (fd >= 0 || this.fs.exclusive || !this.fs.idle.hasRoom) return fd;
+    const fid = this.fid();
+    const looking = fid < 0 ? fid : this.fs.client.look(fid);
+    if (looking >= 0) this.files.look(looking);
+    return looking;
+  }
+
+  /** Takes over attributes, from the gofer or with the owner that it told. */
+  override update(attr: P9Attr): void {
+    const { mode, uid, gid, ctimeSec, ctimeNsec } = this.attr;
+    const unchanged = attr.ctimeSec === ctimeSec && attr.ctimeNsec === ctimeNsec;
+    const others = attr.mode !== mode || attr.uid !== uid || attr.gid !== gid;
+    // Whether the gofer may still open it is for the host to say.
+    if (others && !this.fs.exclusive && !this.inUse) this.opened?.close();
+    super.update(attr);
+    this.ownerSure = this.ownerSure && unchanged ? true : this.isSettled(attr);
+  }
+
+  /** Whether any change of the file after `attr` was told will show in its ctime, whose clock ticks. */
+  private isSettled(attr: P9Attr): boolean {
+    if (this.fs.exclusive) return false;
+    const { sec, nsec } = this.fs.clock.realtime();
+    const age = sec - attr.ctimeSec + (nsec - attr.ctimeNsec) / 1e9;
+    return age > ((this.parent?.wd ?? -1) >= 0 ? TICK_SEC : UNKNOWN_TICK_SEC);
   }
 
   override setattr(c: SetAttr): number {

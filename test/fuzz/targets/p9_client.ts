@@ -6,6 +6,7 @@
 import * as nodeFs from 'node:fs';
 import * as native from '../../../native/fs.ts';
 import { recv, sendWithFds, shutdown, socketpair } from '../../../native/socket.ts';
+import { TimerQueue } from '../../../sentry/base/timer_queue.ts';
 import { Channel } from '../../../sentry/fsimpl/gofer/channel.ts';
 import { GoferFileSystem } from '../../../sentry/fsimpl/gofer/gofer_file_system.ts';
 import { IoBuffer } from '../../../sentry/mm/io_buffer.ts';
@@ -13,7 +14,7 @@ import type { FsCaller } from '../../../sentry/vfs/caller.ts';
 import { Dentry } from '../../../sentry/vfs/dentry.ts';
 import type { Inode } from '../../../sentry/vfs/inode.ts';
 import { MountNamespace } from '../../../sentry/vfs/mount.ts';
-import { O_DIRECTORY, O_RDWR } from '../../../spec/linux/fcntl.ts';
+import { O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDWR } from '../../../spec/linux/fcntl.ts';
 import {
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -43,8 +44,17 @@ const MODES = [
   0xffff,
   2 ** 32 - 1,
 ];
+const EVENTS = [0x2, 0x4, 0x40, 0x80, 0x100, 0x40000200, 0x400, 0x800, 0x2000, 0x4000, 0x8000];
 const HOW = { mode: 0o644, uid: 1, gid: 1 };
 const clock = { monotonicNs: () => performance.now() * 1e6, realtime: () => ({ sec: 1, nsec: 0 }) };
+let turns = 0;
+const kernel = {
+  clock,
+  timers: new TimerQueue(),
+  get turn() {
+    return ++turns;
+  },
+};
 const caller = { fileSizeLimit: Infinity, raise: () => undefined } as unknown as FsCaller;
 
 interface Answer {
@@ -58,11 +68,28 @@ interface Answer {
 class Liar {
   private readonly choices: Choices;
   private readonly strange: readonly number[];
+  /** Descriptors that events may come from. */
+  private readonly events: readonly number[];
   private extended = true;
 
-  constructor(choices: Choices, strange: readonly number[]) {
+  constructor(choices: Choices, strange: readonly number[], events: number) {
     this.choices = choices;
     this.strange = strange;
+    this.events = [events];
+  }
+
+  /** What happened, some of it as inotify says it. */
+  happenings(): Uint8Array {
+    const { choices } = this;
+    const words: number[] = [];
+    for (let n = choices.u8() % 8; n > 0; n--) {
+      const length = choices.pick([0, 0, 16, 32, 5, 2 ** 32 - 1]);
+      const wd = choices.pick([0, 1, 2, 3, 2 ** 32 - 1]);
+      const name = length > 64 ? [] : new Array<number>(length >> 2).fill(0x61616161);
+      words.push(wd, choices.pick(EVENTS), 0, length, ...name);
+    }
+    const bytes = new Uint8Array(Uint32Array.from(words).buffer);
+    return choices.u8() < 200 ? bytes : bytes.subarray(0, choices.u8());
   }
 
   private number(): number {
@@ -141,6 +168,10 @@ class Liar {
           `R${request.name.slice(1)}` as MessageName,
           { qid: this.qid(), iounit: this.iounit() },
         ];
+      case 'Twatch': {
+        const wd = choices.u8() < 200 ? choices.u8() % 4 : Math.abs(this.number()) % 2 ** 32;
+        return ['Rwatch', { wd, iounit: this.iounit() }];
+      }
       default:
         return [`R${request.name.slice(1)}` as MessageName, this.plain()];
     }
@@ -181,7 +212,8 @@ class Liar {
     const donates = 'iounit' in fields && fields.iounit === p9.IOUNIT_FD_DONATED;
     const many = choices.u8() > 250 ? 3 : 0;
     const wanted = donates && choices.u8() < 230 ? 1 + many : many;
-    const fds = Array.from({ length: wanted }, () => choices.pick(this.strange));
+    const from = request.name === 'Twatch' && choices.u8() < 200 ? this.events : this.strange;
+    const fds = Array.from({ length: wanted }, () => choices.pick(from));
     return { bytes, fds, last: kind >= 240 };
   }
 }
@@ -281,6 +313,7 @@ export class P9Client implements Target {
     nodeFs.openSync(import.meta.filename, 'r'),
     native.memfdCreate('x', 0),
     native.memfdCreate('y', 0),
+    native.open(import.meta.filename, O_PATH),
   ];
 
   seeds(): Uint8Array[] {
@@ -298,19 +331,22 @@ export class P9Client implements Target {
     if (typeof pair === 'number') throw new Error(`socketpair: ${pair}`);
     const choices = new Choices(input);
     const exclusive = choices.u8() % 2 === 0;
-    const liar = new Liar(choices, this.strange);
+    const events = native.pipe2(O_NONBLOCK | O_CLOEXEC);
+    if (typeof events === 'number') throw new Error(`pipe: ${events}`);
+    const liar = new Liar(choices, this.strange, events[0]);
+    native.write(events[1], liar.happenings());
     server = { fd: pair[1], liar };
     const refuse = (fd: number): never => {
       throw new Error(`the server's descriptor ${fd} was taken for a socket that does not wait`);
     };
     const hostSockets = { connects: true, binds: true, open: refuse };
-    const options = { kernel: { clock }, devMinor: 9, exclusive, hostSockets };
+    const options = { kernel, devMinor: 9, exclusive, hostSockets };
     const tree = GoferFileSystem.connect(pair[0], options);
     if (typeof tree !== 'number') {
       new Visitor(tree).visit(tree.root, 0);
       tree.destroy();
     }
-    native.close(pair[1]);
+    for (const fd of [pair[1], ...events]) native.close(fd);
     server = null;
   }
 

@@ -86,6 +86,9 @@ const SEEDS: readonly Uint8Array[][] = [
   ],
   [
     record('Tsetowner', { uid: 1 }),
+    record('Twatch', { fid: 0 }),
+    record('Tunwatch', { wd: 1 }),
+    record('Tlopen', { fid: 0, flags: p9.P9_PATH }),
     record('Tflush', { oldtag: 5 }),
     record('Tauth', { afid: 9, uname: 'a', aname: 'b', nUname: 1 }),
   ],

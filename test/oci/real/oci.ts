@@ -21,6 +21,7 @@ import { MOUNTS } from './mounts.ts';
 import { CHOICE, PLATFORM } from './platform.ts';
 import { PROCESS } from './process.ts';
 import { ROOTLESS } from './rootless.ts';
+import { SHARED_VOLUMES } from './shared_volumes.ts';
 import { STDIO } from './stdio.ts';
 import { STUBS } from './stubs.ts';
 import { SYSTEMD } from './systemd.ts';
@@ -40,6 +41,7 @@ const ON_EACH: readonly Check[] = [
   ...STUBS,
   ...HOST_SOCKETS,
   ...KILLS,
+  ...SHARED_VOLUMES,
 ];
 /** Done on the last platform only (the limits choose their platforms). */
 const ONCE: readonly Check[] = [
@@ -53,7 +55,7 @@ const ONCE: readonly Check[] = [
   ...CHOICE,
 ];
 
-/** busybox, the guest that uses things up, and both ends of a socket. */
+/** busybox and the programs of single checks. */
 async function makeTree(): Promise<void> {
   for (const name of ['bin', 'proc', 'sys', 'dev', 'tmp', 'etc', 'data']) {
     fs.mkdirSync(path.join(TREE, name), { recursive: true });
@@ -70,11 +72,13 @@ async function makeTree(): Promise<void> {
   fs.writeFileSync(path.join(TREE, 'bin/not-executable'), '#!/bin/sh\n', { mode: 0o644 });
   fs.writeFileSync(path.join(TREE, 'bin/bad-elf'), '\x7fELF\x02\x01\x01garbage', { mode: 0o755 });
   fs.writeFileSync(path.join(TREE, 'data/file'), 'from the host\n');
+  await Promise.all(['hog', 'host_socket', 'volume'].map(compile));
+}
+
+async function compile(name: string): Promise<void> {
+  const source = path.join(import.meta.dirname, `${name}.c`);
   const flags = ['-O1', '-static', '-pthread', '-Wall', '-Werror'];
-  for (const name of ['hog', 'host_socket']) {
-    const source = path.join(import.meta.dirname, `${name}.c`);
-    await must(['gcc', ...flags, '-o', path.join(TREE, 'bin', name), source]);
-  }
+  await must(['gcc', ...flags, '-o', path.join(TREE, 'bin', name), source]);
 }
 
 export async function runOci(runtimes: readonly string[], filter: string): Promise<Tally> {
