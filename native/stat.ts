@@ -133,6 +133,21 @@ export function lstat(path: Path): Stat | number {
   return fstatat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
 }
 
+/** Files changed less than this ago may be changed again without another time. */
+const SETTLED_MS = 2000;
+
+/** Names the contents of a file: another after each change. '' for one that has just been changed. */
+export function contentStamp(fd: number): string {
+  const s = fstat(fd);
+  if (typeof s === 'number') return '';
+  const { devMajor, devMinor, inoHigh, inoLow, size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = s;
+  if (Date.now() - Math.max(mtimeSec, ctimeSec) * 1000 < SETTLED_MS) return '';
+  return [
+    ...[devMajor, devMinor, inoHigh, inoLow, size],
+    ...[mtimeSec, mtimeNsec, ctimeSec, ctimeNsec],
+  ].join(':');
+}
+
 /** struct statfs. */
 export interface StatFs {
   readonly type: number;

@@ -16,6 +16,7 @@ import {
   write,
 } from '../native/fs.ts';
 import { exit, mapFile, monotonicNs, realtimeNs, syscall, trimMemory } from '../native/index.ts';
+import { contentStamp } from '../native/stat.ts';
 import type { BootConfig, PlatformChoice } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
 import {
@@ -157,6 +158,7 @@ function bootKernel(config: BootConfig): Kernel {
     hostFiles: {
       pread,
       pwrite,
+      stamp: contentStamp,
     },
     hardware: hardwareEntries(auxiliary, platform),
     vdso: vdso.pages,

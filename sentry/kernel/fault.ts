@@ -16,6 +16,8 @@ import {
   SIGKILL,
   SIGSEGV,
 } from '../../spec/linux/signal.ts';
+import { SYSCALL_BYTES } from '../arch/call_site.ts';
+import { REPLACED_OTHER, REPLACED_SYSCALL } from '../mm/call_sites.ts';
 import { FAULT_ACCERR, FAULT_BUS, FAULT_HANDLED, FAULT_MAPERR } from '../mm/fault.ts';
 import {
   REG_EFLAGS,
@@ -31,8 +33,6 @@ import { beginGroupExit } from './exit.ts';
 import { forceSignal } from './signal_send.ts';
 import type { Task } from './task.ts';
 
-/** Length of the `syscall` instruction. */
-const SYSCALL_BYTES = 2;
 const VSYSCALL_HIGH = 0xffffffff;
 const VSYSCALL_GETTIMEOFDAY = 0xff600000;
 const VSYSCALL_TIME = 0xff600400;
@@ -41,6 +41,7 @@ const VSYSCALL_GETCPU = 0xff600800;
 /** The context of `t` stopped with STOP_FAULT: repairs it or queues a signal. */
 export function handleFault(t: Task): void {
   const { faultSignal: signo, faultCode: code, faultAddress: address } = t.context;
+  if (signo === SIGILL && t.mm.replacedInstruction(t.context.regs) === REPLACED_OTHER) return;
   if (signo !== SIGSEGV || code === SI_KERNEL) {
     forceSignal(t, { signo, code, address });
     return;
@@ -73,8 +74,8 @@ export function handleFault(t: Task): void {
 export function enterReplacedSyscall(t: Task): boolean {
   if (t.context.faultSignal !== SIGILL) return false;
   const { regs } = t.context;
+  if (t.mm.replacedInstruction(regs) !== REPLACED_SYSCALL) return false;
   const at = regs.get(REG_RIP);
-  if (!t.mm.isReplacedSyscall(at)) return false;
   regs.set(REG_RIP, at + SYSCALL_BYTES);
   regs.set(REG_RCX, at + SYSCALL_BYTES);
   regs.set(REG_R11, regs.get(REG_EFLAGS));

@@ -12,6 +12,7 @@ import { TimerQueue } from '../base/timer_queue.ts';
 import type { VdsoPages } from '../loader/load.ts';
 import type { MemoryFile } from '../mm/memory_file.ts';
 import { type MemoryLimits, MemoryManager } from '../mm/memory_manager.ts';
+import { PatchedTexts } from '../mm/patched_text.ts';
 import type { HostFileAccess } from '../mm/user_memory.ts';
 import {
   type Context,
@@ -86,6 +87,7 @@ export class Kernel {
   /** The debug log and stderr: what whoever runs the sandbox must know. */
   readonly warn: (message: string) => void;
 
+  readonly patchedTexts: PatchedTexts;
   readonly timers = new TimerQueue();
   readonly vfs = new Vfs();
   readonly futexes = new FutexTable();
@@ -112,6 +114,7 @@ export class Kernel {
     this.poller = parts.poller;
     this.memory = parts.memory;
     this.hostFiles = parts.hostFiles;
+    this.patchedTexts = new PatchedTexts(parts.memory);
     this.vdso = parts.vdso;
     this.hardware = parts.hardware;
     this.clock = parts.clock;
@@ -291,8 +294,16 @@ export class Kernel {
     if (typeof made === 'number') return made;
     const { taskSize } = this.platform;
     const layout = { mmapBase: taskSize, minAddress: 65536 };
-    const { memory, hostFiles } = this;
-    const mm = new MemoryManager(made.space, memory, hostFiles, taskSize, layout, limits);
+    const { memory, hostFiles, patchedTexts } = this;
+    const mm = new MemoryManager(
+      made.space,
+      memory,
+      hostFiles,
+      taskSize,
+      layout,
+      limits,
+      patchedTexts,
+    );
     return { mm, context: made.context };
   }
 }

@@ -11,10 +11,13 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
-import { type Context, REG_COUNT, REG_R9, REG_RAX, REG_RIP } from '../platform/platform.ts';
+import { type Context, REG_R9, REG_RAX, REG_RIP } from '../platform/platform.ts';
 import { RecordRegisters } from '../platform/stub/record_registers.ts';
-import { difference, FakeFile, FakeHost } from './fake_space.ts';
+import { ILLEGAL, REPLACED_OTHER, REPLACED_SYSCALL } from './call_sites.ts';
+import { difference, FakeFile, FakeHost, store } from './fake_space.ts';
 import type { MemoryManager } from './memory_manager.ts';
+import { pageFloor } from './page.ts';
+import { PatchedTexts } from './patched_text.ts';
 
 const TEXT = 0x400000;
 const ENTRY = 0x7fff000002c0;
@@ -28,38 +31,54 @@ const MOVED = [0x44, 0x89, 0xc8, 0x0f, 0x05, 0xc3];
 /** xor $0x80,%sil; syscall. */
 const BARE_FUTEX = [0x40, 0x80, 0xf6, 0x80, 0x0f, 0x05, 0xc3];
 const LIBRARY = 0x7e0000000000;
+const GO = [0x48, 0x89, 0xce, 0x48, 0x89, 0xdf, 0x0f, 0x05, 0xc3];
 const CLONE = [0xb8, 56, 0, 0, 0, 0x0f, 0x05, 0xc3];
 /** Where they lie, and behind their `syscall`. */
 const [GETPPID_AT, READ_AT, FUTEX_AT, CLONE_AT] = [0x40, 0x80, 0x1040, 0xc0].map((at) => TEXT + at);
 
-function program(prot = RX): { host: FakeHost; mm: MemoryManager } {
+function program(prot = RX): { host: FakeHost; file: FakeFile; mm: MemoryManager } {
   const host = new FakeHost(1024 * PAGE_SIZE);
-  const mm = host.newManager();
-  const bytes = new Uint8Array(2 * PAGE_SIZE).fill(0x90);
+  const bytes = new Uint8Array(3 * PAGE_SIZE).fill(0x90);
   bytes.set(GETPPID, 0x40);
   bytes.set(READ, 0x80);
   bytes.set(FUTEX, 0x1040);
   bytes.set(CLONE, 0xc0);
+  bytes.set(GO, 0x140);
   const file = new FakeFile(host, 5, bytes);
-  mm.mmap({ addr: TEXT, length: bytes.length, prot, flags: FIXED, file, offset: 0 });
-  mm.brkStart = mm.brkEnd = TEXT + 16 * PAGE_SIZE;
-  return { host, mm };
+  return { host, file, mm: start(host, file, TEXT, prot) };
 }
 
-/** After a call from `back`, whose number was also in r9. */
-function patch(mm: MemoryManager, back: number, number: number): void {
-  const regs = new RecordRegisters(new Uint32Array(2 * REG_COUNT), 0, 0);
-  regs.set(REG_RIP, back);
+/** A process with the program at `base`. */
+function start(host: FakeHost, file: FakeFile, base = TEXT, prot = RX): MemoryManager {
+  const mm = host.newManager();
+  mm.mmap({ addr: base, length: 3 * PAGE_SIZE, prot, flags: FIXED, file, offset: 0 });
+  mm.brkStart = mm.brkEnd = base + 16 * PAGE_SIZE;
+  return mm;
+}
+
+const registers = () => new RecordRegisters(new Uint32Array(64), 0, 0);
+
+/** A call that came back to `back`, whose number was also in r9. */
+function call(mm: MemoryManager, back: number, number: number): void {
+  const regs = registers();
   regs.set(REG_RAX, number);
   regs.set(REG_R9, number);
+  regs.set(REG_RIP, back);
   mm.patchCallSite(regs, ENTRY);
 }
 
 function patchAll(mm: MemoryManager): void {
-  patch(mm, GETPPID_AT! + 7, 110);
-  patch(mm, READ_AT! + 4, 0);
-  patch(mm, FUTEX_AT! + 11, 202);
-  patch(mm, CLONE_AT! + 7, 56);
+  call(mm, GETPPID_AT! + 7, 110);
+  call(mm, READ_AT! + 4, 0);
+  call(mm, FUTEX_AT! + 11, 202);
+  call(mm, CLONE_AT! + 7, 56);
+}
+
+/** What an illegal instruction at `at` is, and where it goes on. */
+function illegal(mm: MemoryManager, at: number): [number, number] {
+  const regs = registers();
+  regs.set(REG_RIP, at);
+  return [mm.replacedInstruction(regs), regs.get(REG_RIP)];
 }
 
 function text(mm: MemoryManager, at: number, length: number): number[] {
@@ -90,10 +109,9 @@ describe('call sites', () => {
     // The byte behind read's syscall is what it was, and its place no instruction.
     expect(text(mm, READ_AT! + 2, 3)[0]).toBe(0x06);
     expect(text(mm, READ_AT! + 4, 4)).toEqual(READ.slice(4));
-    expect([READ_AT! + 2, GETPPID_AT! + 5].map((at) => mm.isReplacedSyscall(at))).toEqual([
-      true,
-      false,
-    ]);
+    expect(illegal(mm, READ_AT! + 2)).toEqual([REPLACED_SYSCALL, READ_AT! + 2]);
+    expect(illegal(mm, GETPPID_AT! + 6)[0]).toBe(ILLEGAL);
+    expect(illegal(mm, TEXT)[0]).toBe(ILLEGAL);
     expect(difference(mm)).toBe('');
   });
 
@@ -106,21 +124,20 @@ describe('call sites', () => {
     const file = new FakeFile(host, 5, bytes);
     const length = PAGE_SIZE;
     mm.mmap({ addr: LIBRARY, length, prot: RX, flags: FIXED, file, offset: 0 });
-    patch(mm, LIBRARY + 0x40 + 5, 7);
-    patch(mm, LIBRARY + 0x80 + 6, 202);
+    call(mm, LIBRARY + 0x40 + 5, 7);
+    call(mm, LIBRARY + 0x80 + 6, 202);
     const targets = [LIBRARY + 0x40, LIBRARY + 0x80].map((at) => target(mm, at));
-    expect(targets[0]).toBe(LIBRARY + 0x050f1000);
-    expect(targets[1]).toBe(LIBRARY + 0x0f001000);
     expect(text(mm, targets[0]!, 3)).toEqual(MOVED.slice(0, 3));
     expect(text(mm, targets[1]!, 4)).toEqual(BARE_FUTEX.slice(0, 4));
-    // What is behind them has stayed.
-    expect(text(mm, LIBRARY + 0x43, 3)).toEqual(MOVED.slice(3));
+    // What is behind them has stayed; of the first the syscall has not.
+    expect(text(mm, LIBRARY + 0x45, 1)).toEqual(MOVED.slice(5));
     expect(text(mm, LIBRARY + 0x84, 3)).toEqual(BARE_FUTEX.slice(4));
+    expect(illegal(mm, LIBRARY + 0x43)[0]).toBe(REPLACED_SYSCALL);
     expect(difference(mm)).toBe('');
 
     const near = program().mm;
     near.brkStart = near.brkEnd = TEXT + PAGE_SIZE;
-    patch(near, FUTEX_AT! + 11, 203);
+    call(near, FUTEX_AT! + 11, 203);
     expect(target(near, FUTEX_AT! + 5)).toBe(0);
   });
 
@@ -135,7 +152,7 @@ describe('call sites', () => {
     mm.mmap({ addr: TEXT, length: PAGE_SIZE, prot: 3, flags, file: null, offset: 0 });
     mm.copyOut(TEXT, text);
     mm.mprotect(TEXT, PAGE_SIZE, RX);
-    patch(mm, GETPPID_AT! + 7, 110);
+    call(mm, GETPPID_AT! + 7, 110);
     expect(patched(mm)[0]).toBe(false);
   });
 
@@ -151,38 +168,35 @@ describe('call sites', () => {
       expect(patched(mm)).toEqual([false, false, true, false]);
       expect(text(mm, READ_AT!, 8)).toEqual(READ);
       // Who was stopped there before is still known.
-      expect(mm.isReplacedSyscall(READ_AT! + 2)).toBe(true);
+      expect(illegal(mm, READ_AT! + 2)).toEqual([REPLACED_OTHER, READ_AT! + 2]);
       patchAll(mm);
       expect(patched(mm)).toEqual([false, false, true, false]);
       expect(difference(mm)).toBe('');
     }
     const { mm } = program();
     patchAll(mm);
-    const moved = mm.mremap(TEXT, 2 * PAGE_SIZE, 4 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
+    const moved = mm.mremap(TEXT, 3 * PAGE_SIZE, 4 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
     expect(text(mm, moved + 0x40, 8)).toEqual(GETPPID);
   });
 
   test('are taken back before their trampolines go', () => {
     const { mm } = program();
     patchAll(mm);
-    const page = (at: number) => at - (at % PAGE_SIZE);
-    mm.munmap(page(target(mm, READ_AT!)), PAGE_SIZE);
-    expect(patched(mm)).toEqual([false, false, true, false]);
-    mm.munmap(page(target(mm, FUTEX_AT!)), PAGE_SIZE);
+    const page = pageFloor(target(mm, READ_AT!));
+    mm.munmap(page, PAGE_SIZE);
     expect(patched(mm)).toEqual([false, false, false, false]);
+    expect(text(mm, READ_AT!, 8)).toEqual(READ);
     expect(difference(mm)).toBe('');
   });
 
   test('are inherited, and changed by each for itself', () => {
     const { mm } = program();
-    patch(mm, GETPPID_AT! + 7, 110);
+    call(mm, GETPPID_AT! + 7, 110);
     const fork = mm.fork(null as unknown as Context);
     if (typeof fork === 'number') throw new Error(`fork: ${fork}`);
-    const before = text(mm, target(mm, GETPPID_AT!), 64);
     patchAll(fork.mm);
     expect(patched(fork.mm)).toEqual([true, true, true, false]);
     expect(patched(mm)).toEqual([true, false, false, false]);
-    expect(text(mm, target(mm, GETPPID_AT!), 64)).toEqual(before);
     fork.mm.mprotect(TEXT, PAGE_SIZE, RX | PROT_WRITE);
     expect(patched(mm)).toEqual([true, false, false, false]);
     expect([difference(mm), difference(fork.mm)]).toEqual(['', '']);
@@ -193,7 +207,7 @@ describe('call sites', () => {
   test('take back threads that were interrupted in trampolines', () => {
     const { mm } = program();
     patchAll(mm);
-    const regs = new RecordRegisters(new Uint32Array(64), 0, 0);
+    const regs = registers();
     const left = (from: number) => {
       regs.set(REG_RIP, from);
       mm.leaveTrampoline(regs);
@@ -203,5 +217,121 @@ describe('call sites', () => {
     expect([0, 5, 9, 19, 29].map((at) => left(futex + at) - FUTEX_AT!)).toEqual([0, 5, 9, 9, 9]);
     expect(left(target(mm, READ_AT!) + 12)).toBe(READ_AT! + 2);
     expect(left(FUTEX_AT!)).toBe(FUTEX_AT);
+  });
+
+  test("lead on whoever stands in the middle of Go's", () => {
+    const { mm } = program();
+    call(mm, TEXT + 0x140 + 8, 1);
+    const to = target(mm, TEXT + 0x140);
+    expect(text(mm, to, 6)).toEqual(GO.slice(0, 6));
+    expect(text(mm, TEXT + 0x146, 3)).toEqual(GO.slice(6));
+    expect(illegal(mm, TEXT + 0x143)).toEqual([REPLACED_OTHER, to + 3]);
+    expect(illegal(mm, TEXT + 0x142)[0]).toBe(ILLEGAL);
+  });
+});
+
+describe('patched text', () => {
+  test('is mapped by who comes later, wherever that is', () => {
+    const { host, file, mm } = program();
+    host.stamps.set(5, 'as it is');
+    patchAll(mm);
+    const other = start(host, file, TEXT + 0x10000000);
+    expect(text(other, TEXT + 0x10000000, 2 * PAGE_SIZE)).toEqual(text(mm, TEXT, 2 * PAGE_SIZE));
+    const at = READ_AT! + 0x10000000;
+    expect(target(other, at)).toBe(target(mm, READ_AT!) + 0x10000000);
+    expect(text(other, target(other, at), 32)).toEqual(text(mm, target(mm, READ_AT!), 32));
+    expect(illegal(other, at + 2)[0]).toBe(REPLACED_SYSCALL);
+    expect([difference(mm), difference(other)]).toEqual(['', '']);
+    // Patched later by one, then by the other, without another copy.
+    call(mm, TEXT + 0x140 + 8, 1);
+    expect(target(other, TEXT + 0x10000140)).toBe(0);
+    const before = host.memory.reservedBytes;
+    call(other, TEXT + 0x10000140 + 8, 1);
+    expect(target(other, TEXT + 0x10000140)).toBe(target(mm, TEXT + 0x140) + 0x10000000);
+    expect(host.memory.reservedBytes).toBeLessThan(before);
+    mm.release();
+    other.release();
+    expect(host.memory.reservedBytes).toBe(3 * PAGE_SIZE);
+  });
+
+  test('is not for a file that has changed', () => {
+    const { host, file, mm } = program();
+    patchAll(mm);
+    expect(patched(start(host, file))).toEqual([false, false, false, false]);
+    host.stamps.set(5, 'as it was');
+    const second = start(host, file);
+    patchAll(second);
+    expect(patched(start(host, file))).toEqual([true, true, true, false]);
+    host.stamps.set(5, 'as it is');
+    file.bytes.fill(0x90, 0x40, 0x48);
+    const third = start(host, file);
+    expect(patched(third)).toEqual([false, false, false, false]);
+    call(second, TEXT + 0x140 + 8, 1);
+    expect(target(second, TEXT + 0x140)).toBe(0);
+    patchAll(third);
+    expect(patched(third)).toEqual([false, true, true, false]);
+  });
+
+  test('cannot be written by those who have it', () => {
+    const { host, file, mm } = program();
+    host.stamps.set(5, 'as it is');
+    patchAll(mm);
+    const other = start(host, file);
+    const trampoline = target(mm, GETPPID_AT!);
+    const before = text(other, TEXT, 2 * PAGE_SIZE);
+    const code = text(other, trampoline, 64);
+    const gone: MemoryManager[] = [mm];
+    for (const [i, at] of [TEXT, pageFloor(trampoline)].entries()) {
+      const hostile = i === 0 ? mm : start(host, file);
+      gone.push(hostile);
+      hostile.mprotect(at, PAGE_SIZE, RX | PROT_WRITE);
+      expect(store(host, hostile, at + 0x40, 0x12345678)).toBe(0);
+      expect(hostile.writeU32(at + 0x44, 0x12345678)).toBe(0);
+      hostile.madvise(at, PAGE_SIZE, MADV_DONTNEED);
+      expect(difference(hostile)).toBe('');
+    }
+    expect(text(other, TEXT, 2 * PAGE_SIZE)).toEqual(before);
+    expect(text(other, trampoline, 64)).toEqual(code);
+    expect(text(start(host, file), TEXT, 2 * PAGE_SIZE)).toEqual(before);
+  });
+
+  test('has variants where its trampolines have no room', () => {
+    const { host, file, mm } = program();
+    host.stamps.set(5, 'as it is');
+    patchAll(mm);
+    const taken = [pageFloor(target(mm, GETPPID_AT!))];
+    for (let i = 0; i < 5; i++) {
+      const other = host.newManager();
+      for (const addr of taken) {
+        const flags = FIXED | MAP_ANONYMOUS;
+        other.mmap({ addr, length: PAGE_SIZE, prot: 3, flags, file: null, offset: 0 });
+      }
+      other.mmap({ addr: TEXT, length: 3 * PAGE_SIZE, prot: RX, flags: FIXED, file, offset: 0 });
+      patchAll(other);
+      expect(difference(other)).toBe('');
+      // As many as there may be.
+      expect(patched(other)).toEqual(i < 3 ? [true, true, true, false] : Array(4).fill(false));
+      if (i < 3) taken.push(pageFloor(target(other, GETPPID_AT!)));
+    }
+    expect(new Set(taken).size).toBe(4);
+  });
+
+  test('is forgotten when there is too much, and kept by who has it', () => {
+    const host = new FakeHost(1024 * PAGE_SIZE);
+    const texts = new PatchedTexts(host.memory, 4 * PAGE_SIZE);
+    const add = (stamp: string) => {
+      const patchedText = texts.add(stamp)!;
+      expect(patchedText.addPage(0)).not.toBe(null);
+      expect(patchedText.addPage(PAGE_SIZE)).not.toBe(null);
+      texts.grown(patchedText);
+      return patchedText;
+    };
+    const first = add('1');
+    add('2');
+    add('3');
+    expect(['1', '2', '3'].map((stamp) => texts.variants(stamp).length)).toEqual([0, 1, 1]);
+    expect(first.trampolines.length).toBe(2);
+    first.release();
+    expect(host.memory.reservedBytes).toBe(4 * PAGE_SIZE);
   });
 });

@@ -23,10 +23,11 @@ export function splitDeferred(range: Range, at: number): Range {
   return upper;
 }
 
-/** Whether a new mapping may wait. `flags` are those of mmap(2). */
-export function mayDefer(mm: MemoryManager, vma: Vma, flags: number): boolean {
+/** Whether a new mapping may wait. `pages` as in an MmapRequest or -1, `flags` are those of mmap(2). */
+export function mayDefer(mm: MemoryManager, vma: Vma, pages: number, flags: number): boolean {
   if ((flags & MAP_DENYWRITE) === 0 || (flags & (MAP_POPULATE | MAP_LOCKED)) !== 0) return false;
-  if (vma.file === null || isShared(vma) || (vma.prot & PROT_WRITE) !== 0) return false;
+  if (vma.file === null && pages < 0) return false;
+  if (isShared(vma) || (vma.prot & PROT_WRITE) !== 0) return false;
   return !mm.batching && mm.deferred.items.length < MOST_DEFERRED;
 }
 

@@ -11,6 +11,7 @@ import { hostProt } from './mapping.ts';
 import { MemoryFile } from './memory_file.ts';
 import { type MemoryLimits, MemoryManager } from './memory_manager.ts';
 import { pageCeil } from './page.ts';
+import { PatchedTexts } from './patched_text.ts';
 import { isShared } from './vma.ts';
 
 export const MEMORY_FD = 100;
@@ -25,6 +26,8 @@ interface HostPage {
 export class FakeHost {
   readonly memory: MemoryFile;
   readonly files = new Map<number, Uint8Array>();
+  readonly stamps = new Map<number, string>();
+  readonly patchedTexts: PatchedTexts;
 
   constructor(size: number) {
     const bytes = new Uint8Array(size);
@@ -36,6 +39,7 @@ export class FakeHost {
       nextData: (offset) => offset,
       nextHole: () => size,
     });
+    this.patchedTexts = new PatchedTexts(this.memory);
   }
 
   pread(fd: number, into: Uint8Array, offset: number): number {
@@ -49,9 +53,21 @@ export class FakeHost {
     return from.length;
   }
 
+  stamp(fd: number): string {
+    return this.stamps.get(fd) ?? '';
+  }
+
   newManager(limits: MemoryLimits = { rlimit: () => Infinity, mayLock: true }): MemoryManager {
     const layout = { mmapBase: 0x7f0000000000, minAddress: 0x10000 };
-    return new MemoryManager(new FakeSpace(), this.memory, this, TASK_SIZE, layout, limits);
+    return new MemoryManager(
+      new FakeSpace(),
+      this.memory,
+      this,
+      TASK_SIZE,
+      layout,
+      limits,
+      this.patchedTexts,
+    );
   }
 }
 

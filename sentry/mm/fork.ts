@@ -33,8 +33,16 @@ export function forkMemory(
   // What was marked without a second owner becomes writable again at its next fault.
   const forked = mm.space.fork(from, mm.pmas.items.length);
   if (typeof forked === 'number') return forked;
-  const { taskSize, layout, limits, memory, hostFiles } = mm;
-  const child = new MemoryManager(forked.space, memory, hostFiles, taskSize, layout, limits);
+  const { taskSize, layout, limits, memory, hostFiles, patchedTexts } = mm;
+  const child = new MemoryManager(
+    forked.space,
+    memory,
+    hostFiles,
+    taskSize,
+    layout,
+    limits,
+    patchedTexts,
+  );
   child.writeHistory = mm.writeHistory;
   child.callSites = mm.callSites?.copy() ?? null;
   copyBounds(mm, child);

@@ -44,6 +44,7 @@ import type { Extent, Mappable } from './mappable.ts';
 import { MemoryFile } from './memory_file.ts';
 import { MemoryManager } from './memory_manager.ts';
 import { pageCeil } from './page.ts';
+import { PatchedTexts } from './patched_text.ts';
 
 const MEMORY_BYTES = 2 ** 40;
 const FALLOC_PUNCH = 3;
@@ -98,7 +99,9 @@ function boot(path: string): Process {
   assert(typeof made === 'object');
   const layout = { mmapBase: platform.taskSize, minAddress: 65536 };
   const limits = { rlimit: () => 8 * 2 ** 40, mayLock: true };
-  const mm = new MemoryManager(made.space, memory, fs, platform.taskSize, layout, limits);
+  const files = { pread: fs.pread, pwrite: fs.pwrite, stamp: () => '' };
+  const texts = new PatchedTexts(memory);
+  const mm = new MemoryManager(made.space, memory, files, platform.taskSize, layout, limits, texts);
   const file = new HostFile(path);
   const loaded = loadProgram(mm, {
     file: {

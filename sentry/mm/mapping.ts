@@ -182,7 +182,7 @@ export function addVma(mm: MemoryManager, vma: Vma, pages = -1): number {
   if (pages >= 0) {
     const fd = IN_MEMORY_FILE;
     mm.pmas.insert({ start, end, fd, offset: pages, cow: false, fromFile: false, shadow: -1 });
-    hostMap(mm, vma, start, end);
+    if (mm.deferred.find(start) === null) hostMap(mm, vma, start, end);
   }
   mm.changed();
   if (mm.vmas.items.length > MAX_MAP_COUNT) return -ENOMEM;

@@ -16,9 +16,9 @@ import type { AddressSpace, Context, Registers } from '../platform/platform.ts';
 import { brk } from './brk.ts';
 import {
   type CallSites,
-  isReplacedSyscall,
+  ILLEGAL,
   leaveTrampoline,
-  patchCallSite,
+  replacedInstruction,
   takeBackPatches,
 } from './call_sites.ts';
 import { catchUp, splitDeferred } from './deferred.ts';
@@ -36,6 +36,8 @@ import { type MmapRequest, mmap, munmap } from './mmap.ts';
 import { mprotect } from './mprotect.ts';
 import { mremap } from './mremap.ts';
 import { mincore, msync } from './msync.ts';
+import type { PatchedTexts } from './patched_text.ts';
+import { patchCallSite } from './patching.ts';
 import { place } from './placement.ts';
 import { DroppedPages, newPmaMap, type PmaMap } from './pma.ts';
 import { type MemoryUsage, memoryUsage, residentEstimate } from './usage.ts';
@@ -72,6 +74,8 @@ export class MemoryManager extends UserMemory implements Mapper {
   readonly deferred = new RangeMap<Range>(splitDeferred);
   /** Null before the first fork(2). */
   writeHistory: WriteHistory | null = null;
+  /** What is patched in files, for all address spaces. */
+  readonly patchedTexts: PatchedTexts;
   /** Null before the first is patched. */
   callSites: CallSites | null = null;
   layout: MemoryLayout;
@@ -116,12 +120,14 @@ export class MemoryManager extends UserMemory implements Mapper {
     taskSize: number,
     layout: MemoryLayout,
     limits: MemoryLimits,
+    patchedTexts: PatchedTexts,
   ) {
     super(memory, hostFiles);
     this.space = space;
     this.taskSize = taskSize;
     this.layout = layout;
     this.limits = limits;
+    this.patchedTexts = patchedTexts;
     this.vmas = newVmaMap((upper) => upper.file?.addMapping(this));
     this.pmas = newPmaMap();
   }
@@ -145,6 +151,7 @@ export class MemoryManager extends UserMemory implements Mapper {
     this.vmas.clear();
     this.pmas.clear();
     this.deferred.clear();
+    this.callSites?.release();
     this.heapPages.drop(this.memory);
     this.dropped.release(this.memory);
     this.stuck.release(this.memory);
@@ -299,14 +306,14 @@ export class MemoryManager extends UserMemory implements Mapper {
     return accessibleBytes(this, addr, length, write);
   }
 
-  /** See call_sites.ts. `regs` are those of the call, `entry` is Platform.callEntry. */
+  /** See call_sites.ts. `regs` are those of a system call, `entry` is Platform.callEntry. */
   patchCallSite(regs: Registers, entry: number): void {
     patchCallSite(this, regs, entry);
   }
 
-  /** Whether the instruction at `at` was a `syscall` before a patch. */
-  isReplacedSyscall(at: number): boolean {
-    return isReplacedSyscall(this, at);
+  /** ILLEGAL and the like (call_sites.ts): what an illegal instruction was before a patch. */
+  replacedInstruction(regs: Registers): number {
+    return this.callSites === null ? ILLEGAL : replacedInstruction(this, regs);
   }
 
   leaveTrampoline(regs: Registers): void {

@@ -37,6 +37,7 @@ import type { Mappable } from './mappable.ts';
 import { addVma, splitsTooMany, unmapRange } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import { isPageAligned, pageCeil } from './page.ts';
+import { mapPatches } from './patching.ts';
 import { place } from './placement.ts';
 import {
   isShared,
@@ -100,10 +101,14 @@ export function mmap(mm: MemoryManager, request: MmapRequest): number {
     // Anonymous memory that fork(2) shares is a file without a name.
     vma = { ...vma, file: FilePages.anonymous(mm.memory, end - start), offset: 0 };
   }
-  if (mayDefer(mm, vma, request.flags)) mm.deferred.insert({ start, end });
+  const pages = request.pages ?? -1;
+  if (mayDefer(mm, vma, pages, request.flags)) mm.deferred.insert({ start, end });
   else catchUp(mm);
-  let result = addVma(mm, vma, request.pages ?? -1);
-  if (result >= 0) result = mm.commit();
+  let result = addVma(mm, vma, pages);
+  if (result >= 0) {
+    mapPatches(mm, start);
+    result = mm.commit();
+  }
   if (result < 0) {
     unmapRange(mm, start, end);
     mm.commit();

@@ -13,10 +13,13 @@ import { copyBytes, IoBuffer, type Location, type UserMemoryAccess } from './io_
 import type { MemoryFile } from './memory_file.ts';
 import { offsetInPage } from './page.ts';
 
-/** Host files that are mapped: positional I/O. Count, or -errno. */
+/** Host files that are mapped. */
 export interface HostFileAccess {
+  /** Positional I/O: count, or -errno. */
   pread(fd: number, bytes: Uint8Array, offset: number): number;
   pwrite(fd: number, bytes: Uint8Array, offset: number): number;
+  /** Names the contents: another after each change. '' when that cannot be told. */
+  stamp(fd: number): string;
 }
 
 /** A power of two. */

@@ -29,12 +29,12 @@ constexpr double kPatienceNs = 2e9;
 constexpr int kLooks = 2000;
 constexpr timespec kNap = {0, 50'000'000};
 
-// Calls by signal, by process and address. Entries that collide forget each other.
+// Calls by signal, by the place of the site in its page and the number: that is the same in all
+// processes that run a program. Sites that share a count are patched a little early.
 constexpr size_t kSites = 4096;
 constexpr uint32_t kHotCalls = 32;
 struct Site {
-  uint64_t address;
-  int32_t process;
+  uint64_t key;
   uint32_t calls;
 };
 Site sites[kSites];
@@ -150,11 +150,11 @@ bool ToFrame(int slot) {
   return false;
 }
 
-bool BecomesHot(int process, uint64_t address) {
-  uint64_t mixed = (address * 0x9e3779b97f4a7c15ull) >> 40;
-  Site& site = sites[(mixed ^ static_cast<uint64_t>(process) * 97) % kSites];
-  if (site.address != address || site.process != process) site = {address, process, 0};
-  return ++site.calls == kHotCalls;
+bool BecomesHot(uint64_t address, uint64_t number) {
+  uint64_t key = number << 12 | (address & 0xfff);
+  Site& site = sites[((key * 0x9e3779b97f4a7c15ull) >> 40) % kSites];
+  if (site.key != key) site = {key, 0};
+  return ++site.calls % kHotCalls == 0;
 }
 
 }  // namespace runsc::systrap

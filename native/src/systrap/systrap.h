@@ -174,8 +174,9 @@ bool LoadResult(int slot);
 // Has a thread stopped there make a signal frame, where floating-point state is and registers can be
 // changed. False when it is gone.
 bool ToFrame(int slot);
-// Counts a call by signal; whether its site is now worth patching.
-bool BecomesHot(int process, uint64_t address);
+// Counts a call by signal; whether its site is now worth patching. Says so time and again while the
+// calls go on to come that way.
+bool BecomesHot(uint64_t address, uint64_t number);
 
 // placement.cc
 // A running thread was seen to have stopped; whether the Sentry had to sleep for that.

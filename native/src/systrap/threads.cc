@@ -215,7 +215,7 @@ bool TakeSignal(int slot) {
     // The host takes some numbers for restart codes of its own and meddles with the frame.
     record.regs.rip = address;
     SetNumber(&record, static_cast<uint64_t>(info.si_syscall), info.si_arch == AUDIT_ARCH_X86_64);
-    bool hot = BecomesHot(thread.process, address);
+    bool hot = BecomesHot(address, record.regs.rax);
     return Report(slot, hot ? kSyscall | kHotSite : kSyscall);
   } else if (IsSynchronous(info.si_signo) && info.si_code > 0) {
     FetchRegisters(slot);

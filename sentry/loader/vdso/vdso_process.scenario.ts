@@ -27,6 +27,7 @@ import { FAULT_HANDLED } from '../../mm/fault.ts';
 import type { Extent, Mappable } from '../../mm/mappable.ts';
 import { MemoryFile } from '../../mm/memory_file.ts';
 import { MemoryManager } from '../../mm/memory_manager.ts';
+import { PatchedTexts } from '../../mm/patched_text.ts';
 import {
   type Context,
   REG_FS_BASE,
@@ -96,7 +97,9 @@ assert(typeof made === 'object');
 const { context } = made;
 const layout = { mmapBase: platform.taskSize, minAddress: 65536 };
 const limits = { rlimit: () => 8 * 2 ** 40, mayLock: true };
-const mm = new MemoryManager(made.space, memory, fs, platform.taskSize, layout, limits);
+const files = { pread: fs.pread, pwrite: fs.pwrite, stamp: () => '' };
+const texts = new PatchedTexts(memory);
+const mm = new MemoryManager(made.space, memory, files, platform.taskSize, layout, limits, texts);
 const { fd, mappable } = hostFile(process.argv[2]!);
 const loaded = loadProgram(mm, {
   file: {

@@ -32,7 +32,7 @@ if (platform.callEntry !== 0) {
   // 1: jmp 2f; syscall; jmp 1b
   fs.pwrite(memory, Uint8Array.of(0xe9, 0xfb, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7), 0x100);
   const moved = Uint8Array.of(0xb8, 110, 0, 0, 0);
-  fs.pwrite(memory, trampoline(moved, CODE + 0x107, platform.callEntry), 0x200);
+  fs.pwrite(memory, trampoline(moved, 0x107 - 0x200, platform.callEntry), 0x200);
   context.regs.set(REG_RIP, CODE + 0x100);
   measure('patched');
 }

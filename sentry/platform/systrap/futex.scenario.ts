@@ -9,7 +9,7 @@ import { monotonicNs } from '../../../native/index.ts';
 import { EAGAIN } from '../../../spec/linux/errno.ts';
 import { SIGSEGV, SIGTRAP } from '../../../spec/linux/signal.ts';
 import { SYS_futex } from '../../../spec/linux/syscall_numbers.ts';
-import { jump, trampoline } from '../../arch/call_site.ts';
+import { JUMP_BYTES, jump, trampoline } from '../../arch/call_site.ts';
 import {
   REG_R8,
   REG_R9,
@@ -41,7 +41,7 @@ const WAITERS = 0x7fff00004000;
 const KEPT = [REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9, REG_RSP];
 
 /** 1: inc %rbx; jmp trampoline; syscall; dec %rbp; jnz 1b; int3. */
-const CALLS = [0x48, 0xff, 0xc3, ...jump(SITE, TRAMPOLINE), 0x0f, 0x05].concat([
+const CALLS = [0x48, 0xff, 0xc3, ...jump(TRAMPOLINE - SITE - JUMP_BYTES), 0x0f, 0x05].concat([
   0x48, 0xff, 0xcd, 0x75, 0xf1, 0xcc,
 ]);
 
@@ -49,7 +49,7 @@ function loadCalls() {
   platform.answerFutexes();
   const loaded = load(CALLS);
   const move = Uint8Array.of(0xb8, SYS_futex, 0, 0, 0);
-  fs.pwrite(memory, trampoline(move, BACK, platform.callEntry), TRAMPOLINE - CODE);
+  fs.pwrite(memory, trampoline(move, BACK - TRAMPOLINE, platform.callEntry), TRAMPOLINE - CODE);
   fs.pwrite(memory, new Uint8Array(Uint32Array.of(VALUE).buffer), PAGE + 8);
   return loaded;
 }

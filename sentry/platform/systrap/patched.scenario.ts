@@ -9,7 +9,7 @@ import * as fs from '../../../native/fs.ts';
 import { monotonicNs } from '../../../native/index.ts';
 import { kill } from '../../../native/process.ts';
 import { SIGKILL } from '../../../spec/linux/signal.ts';
-import { jump, trampoline } from '../../arch/call_site.ts';
+import { JUMP_BYTES, jump, trampoline } from '../../arch/call_site.ts';
 import {
   REG_EFLAGS,
   REG_FS_BASE,
@@ -40,9 +40,18 @@ const FILL_FOREVER = [0xb9, 0, 0x40, 0, 0, 0x48, 0x8d, 0x3a, 0xf3, 0xaa, 0xeb, 0
 
 /** 1: inc %rbx; jmp trampoline; syscall; jmp 1b. */
 function loadPatched() {
-  const loaded = load([0x48, 0xff, 0xc3, ...jump(SITE, TRAMPOLINE), 0x0f, 0x05, 0xeb, 0xf4]);
+  const loaded = load([
+    0x48,
+    0xff,
+    0xc3,
+    ...jump(TRAMPOLINE - SITE - JUMP_BYTES),
+    0x0f,
+    0x05,
+    0xeb,
+    0xf4,
+  ]);
   const move = Uint8Array.of(0xb8, SYS_getppid, 0, 0, 0);
-  fs.pwrite(memory, trampoline(move, BACK, platform.callEntry), TRAMPOLINE - CODE);
+  fs.pwrite(memory, trampoline(move, BACK - TRAMPOLINE, platform.callEntry), TRAMPOLINE - CODE);
   fs.pwrite(memory, Uint8Array.from(FILL_FOREVER), FILL_AT);
   loaded.context.regs.set(REG_RSP, DATA + 0x800);
   return loaded;
