@@ -4,7 +4,14 @@
  */
 
 import { EINVAL, ENAMETOOLONG } from '../spec/linux/errno.ts';
-import { AF_UNIX, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET } from '../spec/linux/socket.ts';
+import {
+  AF_UNIX,
+  MSG_CMSG_CLOEXEC,
+  SCM_RIGHTS,
+  SO_RCVTIMEO,
+  SO_SNDTIMEO,
+  SOL_SOCKET,
+} from '../spec/linux/socket.ts';
 import * as nr from '../spec/linux/syscall_numbers.ts';
 import { type Path, result, resultU64, setResult64 } from './bytes.ts';
 import { addressOf, syscall } from './index.ts';
@@ -64,6 +71,18 @@ export function send(fd: number, from: Uint8Array, flags = 0): number {
 
 export function recv(fd: number, into: Uint8Array, flags = 0): number {
   return syscall(nr.SYS_recvfrom, fd, into, into.length, flags, null, null);
+}
+
+/** SO_RCVTIMEO and SO_SNDTIMEO: a call that waits for longer answers -EAGAIN. */
+export function limitWaits(fd: number, seconds: number): number {
+  setResult64(0, seconds);
+  setResult64(8, 0);
+  const { address } = result;
+  for (const name of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+    const status = syscall(nr.SYS_setsockopt, fd, SOL_SOCKET, name, address, 16);
+    if (status < 0) return status;
+  }
+  return 0;
 }
 
 /** SO_PEERCRED of unix(7), or -errno. */

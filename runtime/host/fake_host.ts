@@ -96,6 +96,10 @@ export class FakeHost implements Host {
     return [this.newFd(), this.newFd()];
   }
 
+  limitWaits(): void {
+    // Nothing waits here.
+  }
+
   listen(): number {
     return this.newFd();
   }

@@ -88,6 +88,8 @@ export interface Host {
 
   /** A connected pair of stream sockets. */
   socketPair(): readonly [number, number] | number;
+  /** Lets no call on a socket wait for longer: it fails with EAGAIN then. */
+  limitWaits(fd: number, seconds: number): void;
   /** A listening socket at DIRECTORY/NAME, however long the path is. */
   listen(directory: string, name: string): number;
   /** Connects to the socket DIRECTORY/NAME. */

@@ -163,6 +163,10 @@ export class LinuxHost implements Host {
     return socket.socketpair(SOCK_STREAM | SOCK_CLOEXEC);
   }
 
+  limitWaits(fd: number, seconds: number): void {
+    socket.limitWaits(fd, seconds);
+  }
+
   listen(directory: string, name: string): number {
     return listenIn(directory, name);
   }

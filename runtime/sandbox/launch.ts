@@ -5,7 +5,7 @@
 
 import * as fs from 'node:fs';
 import * as os from 'node:os';
-import type { BootConfig } from '../../spec/control/boot.ts';
+import { type BootConfig, GOFER_PATIENCE_SEC } from '../../spec/control/boot.ts';
 import type { Config, NamespaceType } from '../../spec/oci/config.ts';
 import { Failure } from '../cli/failure.ts';
 import type { RuntimeConfig } from '../cli/global_flags.ts';
@@ -109,6 +109,7 @@ function forkGofer(
   for (const _ of trees) {
     const pair = host.socketPair();
     if (typeof pair === 'number') throw new Failure(`cannot make a socket pair: errno ${-pair}`);
+    host.limitWaits(pair[0], GOFER_PATIENCE_SEC);
     open.push(pair[0]);
     goferEnds.push(pair[1]);
   }

@@ -5,7 +5,12 @@
 
 import { byteString } from '../../native/bytes.ts';
 import { close } from '../../native/fs.ts';
-import { type BootConfig, bindsOnHost, connectsToHost } from '../../spec/control/boot.ts';
+import {
+  type BootConfig,
+  bindsOnHost,
+  connectsToHost,
+  GOFER_PATIENCE_SEC,
+} from '../../spec/control/boot.ts';
 import type { ControlError, Params } from '../../spec/control/protocol.ts';
 import { EEXIST, ENOENT, strerror } from '../../spec/linux/errno.ts';
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../spec/linux/mount.ts';
@@ -149,6 +154,7 @@ class Builder {
         binds: bindsOnHost(this.config.hostUds),
         open: (socket, type) => new UnixHostSocket(socket, type, kernel.poller),
       },
+      slow: (request) => this.kernel.warn(slowness(field, request)),
       lost: () => this.kernel.warn(`the gofer of ${field} has ended: its files answer EIO`),
     });
     if (typeof fs === 'number') return this.fail(field, fs, 'the gofer did not serve it');
@@ -248,6 +254,12 @@ class Builder {
       this.namespace.mount(at, empty, 'none', nothing);
     }
   }
+}
+
+/** The whole sandbox waits meanwhile, so whoever looks should learn why. */
+function slowness(field: string, request: string | null): string {
+  if (request === null) return `the gofer of ${field} answers again`;
+  return `the gofer of ${field} has not answered ${request} for ${GOFER_PATIENCE_SEC} s: does its file system hang?`;
 }
 
 /** A destination without trailing and doubled slashes. */

@@ -78,6 +78,9 @@ export interface Hello {
   readonly hello: 'sentry';
 }
 
+/** The Sentry looks up from waiting for the Gofer after this long, and says so. */
+export const GOFER_PATIENCE_SEC = 10;
+
 export interface GoferMount {
   /** Host path, absolute, existing; or a descriptor's path. */
   readonly source: string;

@@ -45,6 +45,9 @@ export class Channel {
   private dead = false;
   /** Called once when the server is gone or breaks the protocol. */
   lost: (() => void) | null = null;
+  /** Called when the socket's limit has passed without an answer to `request`; null: it has come. */
+  slow: ((request: string | null) => void) | null = null;
+  private toldSlow = false;
   msize = MIN_MSIZE;
   /** The server knows Tsetcpu. */
   tellsCpu = false;
@@ -132,7 +135,8 @@ export class Channel {
     while (at < this.out.pos && !this.dead) {
       const n = socket.send(this.fd, this.out.bytes.subarray(at, this.out.pos), MSG_NOSIGNAL);
       if (n > 0) at += n;
-      else if (n !== -EINTR && n !== -EAGAIN) this.die();
+      else if (n === -EAGAIN) this.waitedLong();
+      else if (n !== -EINTR) this.die();
     }
     this.out.reset();
   }
@@ -198,13 +202,31 @@ export class Channel {
     }
     const got = socket.recvWithFds(this.fd, this.input.bytes.subarray(this.end));
     if (typeof got === 'number') {
-      if (got !== -EINTR && got !== -EAGAIN) this.die();
+      if (got === -EAGAIN) this.waitedLong();
+      else if (got !== -EINTR) this.die();
       return;
     }
+    if (this.toldSlow) this.tellSlow(null);
     this.donated.push(...got.fds);
     if ((got.flags & MSG_CTRUNC) !== 0 && got.fds.length === 0) this.donated.push(NO_ROOM);
     this.end += got.length;
     if (got.length === 0 || this.donated.length > MAX_DONATED) this.die();
+  }
+
+  /**
+   * We wait on all the same: nobody else could say what became of the file, and SIGKILL ends us at any
+   * time.
+   */
+  private waitedLong(): void {
+    if (this.toldSlow) return;
+    for (const { reply, result } of this.pending.values()) {
+      if (result === null) return this.tellSlow(`T${reply.slice(1)}`);
+    }
+  }
+
+  private tellSlow(request: string | null): void {
+    this.toldSlow = request !== null;
+    this.slow?.(request);
   }
 
   /** Handles the reply that the input stands at; false when it breaks the protocol. */

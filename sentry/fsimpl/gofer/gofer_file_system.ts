@@ -52,6 +52,8 @@ export interface GoferOptions {
   readonly exclusive: boolean;
   /** Called when the gofer is gone: from then on everything answers EIO. */
   readonly lost?: () => void;
+  /** Called when the gofer has not answered for long, and with null when it does again. */
+  readonly slow?: (request: string | null) => void;
   readonly hostSockets?: HostSockets;
   /** Shown in /proc/mounts. */
   readonly options?: string;
@@ -82,6 +84,7 @@ export class GoferFileSystem extends FileSystem {
     this.hostSockets = o.hostSockets ?? null;
     this.watches = new Watches(client, o.kernel);
     if (o.lost) client.lost = o.lost;
+    if (o.slow) client.slow = o.slow;
     this.shownOptions = o.options ?? '';
     this.idle = new IdlePool(o.exclusive ? null : o.kernel);
     this.root = this.inodeOf(rootAttr, null, '');

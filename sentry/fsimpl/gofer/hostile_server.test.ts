@@ -2,7 +2,7 @@
 import * as nodeFs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as fs from '../../../native/fs.ts';
-import { sendWithFds, shutdown, socketpair } from '../../../native/socket.ts';
+import { limitWaits, sendWithFds, shutdown, socketpair } from '../../../native/socket.ts';
 import * as errno from '../../../spec/linux/errno.ts';
 import { SHUT_WR, SOCK_CLOEXEC, SOCK_STREAM } from '../../../spec/linux/socket.ts';
 import { encodeToBytes } from '../../../spec/p9/codec.ts';
@@ -49,6 +49,22 @@ describe('a hostile server', () => {
   };
   const version = { msize: 65536, version: p9.VERSION_RUNSC };
   const hello = encodeToBytes('Rversion', p9.NOTAG, version, 100);
+
+  test('that does not answer is waited for, and named', () => {
+    const pair = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+    if (typeof pair === 'number') throw new Error('socketpair');
+    expect(limitWaits(pair[0], 1)).toBe(0);
+    fs.write(pair[1], hello!);
+    const client = ok(Client.connect(pair[0]));
+    const told: (string | null)[] = [];
+    client.slow = (request) => {
+      told.push(request);
+      if (request !== null) fs.write(pair[1], encodeToBytes('Rlerror', 1, { ecode: 2 }, 100)!);
+    };
+    expect(client.readlink(1)).toBe(-errno.ENOENT);
+    expect(told).toEqual(['Treadlink', null]);
+    fs.close(pair[1]);
+  });
 
   test('cannot be connected to when it talks nonsense', () => {
     const huge = encodeToBytes('Rversion', p9.NOTAG, { ...version, msize: 2 ** 31 }, 100);

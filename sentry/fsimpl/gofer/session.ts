@@ -39,6 +39,11 @@ export class Session {
     this.channel.lost = lost;
   }
 
+  /** `slow` is called when the server does not answer a request, and with null when it does again. */
+  set slow(slow: (request: string | null) => void) {
+    this.channel.slow = slow;
+  }
+
   close(): void {
     this.channel.lost = null;
     this.channel.die();

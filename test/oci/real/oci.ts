@@ -13,6 +13,7 @@ import type { Check } from './check.ts';
 import { CONTROL } from './control_fuzz.ts';
 import { EXHAUSTION } from './exhaustion.ts';
 import { HOST_SOCKETS } from './host_sockets.ts';
+import { HUNG_GOFER } from './hung_gofer.ts';
 import { IDLE } from './idle.ts';
 import { KILLS } from './kills.ts';
 import { LIFECYCLE } from './lifecycle.ts';
@@ -47,6 +48,7 @@ const ON_EACH: readonly Check[] = [
 const ONCE: readonly Check[] = [
   ...STDIO,
   ...MOUNTS,
+  ...HUNG_GOFER,
   ...BAD_INPUT,
   ...CAREFUL,
   ...CONTROL,
