@@ -2,7 +2,7 @@
  * System call filters: compiles the allow-lists of spec/seccomp to classic BPF and installs them, see
  * seccomp(2). What is not allowed kills the process; so do 32-bit and x32 calls.
  *
- * The numbers are looked up by binary search. A call that is allowed with any arguments costs nothing on
+ * The numbers are looked up by binary search. A call that is allowed with any arguments runs none of it on
  * Linux 5.11 and later, which remembers such answers.
  */
 

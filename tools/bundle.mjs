@@ -1,7 +1,9 @@
 /**
  * Bundles one entry point and everything it imports into a single CommonJS module for the sealed executable.
  *
- *   bundle.mjs ENTRY.ts OUTPUT.cjs
+ *   bundle.mjs ENTRY.ts OUTPUT.cjs [MODULE.ts REPLACEMENT.ts]
+ *
+ * REPLACEMENT stands in for MODULE, except in itself: test/bench/locks.ts measures what one costs.
  *
  * Names are kept, so that a stack trace can be read without the source map, which lies beside the
  * bundle and is not sealed in.
@@ -10,9 +12,22 @@
  * finds the addon in development, and must look like a file to yargs.
  */
 import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { build } from 'esbuild';
 
-const [entry, output] = process.argv.slice(2);
+const [entry, output, replaced, replacement] = process.argv.slice(2);
+
+const replace = {
+  name: 'replace',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\./ }, ({ path, importer, resolveDir }) => {
+      const stays = importer === resolve(replacement);
+      return !stays && resolve(resolveDir, path) === resolve(replaced)
+        ? { path: resolve(replacement) }
+        : undefined;
+    });
+  },
+};
 
 /**
  * For each file with `import * as fs from 'node:fs'` esbuild makes an object of its own with a getter
@@ -27,6 +42,7 @@ const { outputFiles } = await build({
   outfile: output,
   bundle: true,
   format: 'cjs',
+  plugins: replaced === undefined ? [] : [replace],
   define: { 'import.meta.url': '"file:///runsc"' },
   platform: 'node',
   target: 'node26',

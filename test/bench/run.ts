@@ -3,6 +3,8 @@
  * platforms, taking turns on one machine, so that the ratios mean something. Writes docs/benchmarks.md.
  *
  *   run.ts [--filter=TEXT] [--only=NAME,NAME]
+ *
+ * `--filter=filters` measures nothing but the price of the system call filters.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
@@ -10,11 +12,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { debianRootfs } from '../conformance/rootfs.ts';
 import { run } from '../harness/command.ts';
-import { ROOT, RUNSC, type Runtime, runJob, runtimeNamed } from '../harness/runtime.ts';
+import { ROOT, RUNSC, runtimeNamed } from '../harness/runtime.ts';
 import { overlay } from '../harness/tree.ts';
 import { type BenchCase, CASES } from './cases.ts';
-import { INPUTS, makeInputs, TREE } from './inputs.ts';
+import { measureFilters } from './filters.ts';
+import { makeInputs } from './inputs.ts';
 import { type IdleSandbox, idleSandbox } from './memory.ts';
+import { median, sample, show } from './sample.ts';
 
 const NAMES = ['native', 'runc', 'debian', 'ptrace', 'systrap'] as const;
 type Name = (typeof NAMES)[number];
@@ -31,32 +35,8 @@ const SANDBOXES: Readonly<Partial<Record<Name, readonly string[]>>> = {
   ptrace: [RUNSC, '--network=none', '--platform=ptrace'],
   systrap: [RUNSC, '--network=none', '--platform=systrap'],
 };
-const TIMEOUT_MS = 60_000;
 /** A case that has taken this long is not repeated, so that all of them take less than ten minutes. */
 const CASE_BUDGET_MS = 12_000;
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted.length === 0 ? Number.NaN : sorted[Math.floor(sorted.length / 2)]!;
-}
-
-/** One figure; NaN when it failed. */
-async function sample(runtime: Runtime, rootfs: string, one: BenchCase): Promise<number> {
-  const tree = await overlay(`${TREE}:${rootfs}`);
-  const result = await runJob(runtime, tree.root, {
-    args: one.args,
-    binds: [{ source: INPUTS, destination: '/bound' }],
-    timeoutMs: TIMEOUT_MS,
-  });
-  await tree.release();
-  if (result.status !== 0) {
-    console.log(`\n    ${runtime.name} failed (${result.status}): ${result.stderr.slice(0, 300)}`);
-    return Number.NaN;
-  }
-  if (one.whole) return result.elapsedMs;
-  const figure = Number(result.stdout.trim().split(/\s+/).at(-1));
-  return one.args[0] === 'bash' ? figure / 1e3 : figure;
-}
 
 /** The runtimes take turns, so that what else the machine does hits all of them. */
 async function measure(names: readonly Name[], rootfs: string, one: BenchCase): Promise<Figures> {
@@ -69,11 +49,6 @@ async function measure(names: readonly Name[], rootfs: string, one: BenchCase): 
     }
   }
   return new Map(names.map((name) => [name, median(samples.get(name) ?? [])]));
-}
-
-function show(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return '–';
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
 function ratio(found: Figures, name: Name, to: Name): number {
@@ -141,6 +116,7 @@ for (const [index, one] of cases.entries()) {
   rows.push(row(one, found));
 }
 if (values.filter === '') rows.push(...(await measureIdle(chosen, rootfs)));
+const filters = /^(filters)?$/.test(values.filter) ? await measureFilters(rootfs) : [];
 const text = `# Benchmarks
 
 Written by \`make bench\`. Medians, the runtimes taking turns in one run on one machine. Each run gets a fresh overlay of one
@@ -154,6 +130,13 @@ ${rows.join('\n')}
 
 Private memory is PSS without pages of files, summed over the processes of the sandbox: for ours the Sentry, the Gofer
 and the host processes that hold the application's memory.
+
+## The system call filters
+
+The release against a build of the same source that does not install the filters of Sentry and Gofer, all else of the
+lock-down in place; taking turns, least and median of each.
+
+${filters.join('\n')}
 `;
 const output = join(ROOT, 'docs/benchmarks.md');
 if (values.filter === '' && values.only === '') {
