@@ -58,11 +58,12 @@ struct Mailbox {
   uint32_t unused[4];
   stack_t stack;
   uint32_t cpu;      // where the thread was at its last stop
+  uint32_t rang;     // the low half of the time stamp counter when it rang the doorbell last
 };
 static_assert(offsetof(Mailbox, rip) == 64 && offsetof(Mailbox, fs_base) == 128);
 static_assert(offsetof(Mailbox, flags) == 136 && offsetof(Mailbox, gs_base) == 144);
 static_assert(offsetof(Mailbox, pending) == 168 && offsetof(Mailbox, cpu) == 216);
-static_assert(offsetof(Mailbox, stack) == 192);
+static_assert(offsetof(Mailbox, stack) == 192 && offsetof(Mailbox, rang) == 220);
 constexpr size_t kMailboxBytes = 0x100;
 
 struct KernelSigaction {

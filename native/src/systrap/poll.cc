@@ -18,8 +18,14 @@
 namespace runsc::systrap {
 namespace {
 
-// Longer than this a stop is not worth waiting for: sleeping and being woken costs about as much.
-constexpr double kSpinNs = 60e3;
+// What sleeping and being woken may cost: from the doorbell to the end of the sleep, 5 µs on a bare
+// machine and tens where an idle processor has left its virtual machine. Threads tell when they rang,
+// and can lie: within these bounds it is their own sandbox's time.
+constexpr double kLeastWakeNs = 5e3;
+constexpr double kMostWakeNs = 100e3;
+constexpr double kFirstWakeNs = 60e3;
+// A sample says this much.
+constexpr double kWakeWeight = 1.0 / 8;
 // What is still spent on looking when that has been in vain lately.
 constexpr double kLeastSpinNs = 2e3;
 // A thread that runs for longer is not kept on the Sentry's processor.
@@ -32,8 +38,12 @@ int last_reported = -1;
 size_t scan_from = 0;
 // The Sentry is bound to the processor it has.
 bool stays = false;
+// What being woken costs: longer than that a stop is not worth looking out for.
+double wake_ns = kFirstWakeNs;
 // How long it spins now: less after each time in vain, all again once it would have paid.
-double spin_ns = kSpinNs;
+double spin_ns = kFirstWakeNs;
+// When the last sleep was ended by the doorbell, by the time stamp counter; 0 once that is used.
+uint64_t woken_at = 0;
 
 bool DescriptorReady() {
   pollfd fd = {systrap.epoll_fd, POLLIN, 0};
@@ -73,8 +83,19 @@ int Spin(double limit_ns) {
 
 // Learns from a sleep that began at `begin_ns`. The waking is part of it, and costs as much again.
 void LearnFromSleep(double begin_ns) {
-  bool paid = NowNs() - begin_ns < 2 * kSpinNs;
-  spin_ns = paid ? kSpinNs : std::max(spin_ns / 2, kLeastSpinNs);
+  bool paid = NowNs() - begin_ns < 2 * wake_ns;
+  spin_ns = paid ? wake_ns : std::max(spin_ns / 2, kLeastSpinNs);
+}
+
+// The thread in `slot` seems to have ended the last sleep. If it was another, or has had to wait for a
+// processor, the sample is far off and does not count.
+void LearnFromWaking(int slot) {
+  uint32_t ticks = static_cast<uint32_t>(woken_at) - MailboxOf(slot)->rang;
+  woken_at = 0;
+  double ns = static_cast<double>(ticks) * 1e6 / static_cast<double>(systrap.ticks_per_ms);
+  if (ns > 2 * kMostWakeNs) return;
+  wake_ns += (std::clamp(ns, kLeastWakeNs, kMostWakeNs) - wake_ns) * kWakeWeight;
+  systrap.shared->wake_ns = static_cast<uint32_t>(wake_ns);
 }
 
 timespec ToTimespec(double ns) {
@@ -99,6 +120,7 @@ bool Sleep(double deadline_ns) {
   if (count == 0 && near) Spread();
   if (count < 0) return false;
   uint64_t rings = 0;
+  if (fds[1].revents != 0) woken_at = __rdtsc();
   if (fds[1].revents != 0) (void)!read(systrap.doorbell_fd, &rings, sizeof rings);
   return fds[0].revents != 0;
 }
@@ -153,9 +175,13 @@ int Poll(double deadline_ns) {
   bool slept = false;
   for (;;) {
     if (int slot = TakeReady(); slot >= 0) return Found(slot, slept);
-    if (int slot = Scan(); slot >= 0) return Found(slot, slept);
+    if (int slot = Scan(); slot >= 0) {
+      if (woken_at != 0) LearnFromWaking(slot);
+      return Found(slot, slept);
+    }
+    woken_at = 0;
     if (deadline_ns <= 0) return -1;
-    double left_ns = deadline_ns == kNever ? kSpinNs : deadline_ns - NowNs();
+    double left_ns = deadline_ns == kNever ? kMostWakeNs : deadline_ns - NowNs();
     if (left_ns <= 0) return -1;
     bool spun = MaySpin();
     if (spun) {

@@ -221,6 +221,8 @@ runsc_systrap_handler:
   je runsc_systrap_exit
   cmpl $0, (%r13)
   je 7f
+  rdtsc
+  mov %eax, 220(%rbx)
   mov 8(%r13), %edi
   lea 16(%r13), %rsi
   mov $8, %edx
@@ -323,6 +325,8 @@ runsc_systrap_stop:
   movabs $HEADER, %rcx
   cmpl $0, (%rcx)
   je 2f
+  rdtsc
+  mov %eax, %gs:220
   mov 8(%rcx), %edi
   lea 16(%rcx), %rsi
   mov $8, %edx

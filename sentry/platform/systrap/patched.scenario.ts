@@ -26,6 +26,7 @@ import {
   STOP_INTERRUPTED,
   STOP_SYSCALL,
 } from '../platform.ts';
+import { HEADER_WAKE_NS } from '../stub/record.ts';
 import { CODE, DATA, load, memory, platform, run, SYSCALL_FOREVER } from '../stub/scenario.ts';
 
 const SITE = CODE + 3;
@@ -37,6 +38,9 @@ const SYS_getppid = 110;
 const FILL_AT = 0x200;
 /** 1: mov $0x4000,%ecx; lea (%rdx),%rdi; rep stosb; jmp 1b. */
 const FILL_FOREVER = [0xb9, 0, 0x40, 0, 0, 0x48, 0x8d, 0x3a, 0xf3, 0xaa, 0xeb, 0xf4];
+
+/** 1: mov $4000000,%ecx; 2: dec %ecx; jnz 2b; syscall; jmp 1b. */
+const COMPUTE = [0xb9, 0x00, 0x09, 0x3d, 0, 0xff, 0xc9, 0x75, 0xfc, 0x0f, 0x05, 0xeb, 0xf3];
 
 /** 1: inc %rbx; jmp trampoline; syscall; jmp 1b. */
 function loadPatched() {
@@ -199,6 +203,7 @@ const scenarios: Record<string, () => void> = {
       }
       space.release();
       assert.equal(platform.running, 0);
+      assert((platform.words[HEADER_WAKE_NS] as number) <= 100_000);
     }
     const { space, context } = load(SYSCALL_FOREVER);
     assert.equal(run(context).stop, STOP_SYSCALL);
@@ -207,9 +212,7 @@ const scenarios: Record<string, () => void> = {
 
   /** Waiting for stops that come late costs the Sentry less than looking out for them would. */
   'computes for long between its calls': () => {
-    // 1: mov $4000000,%ecx; 2: dec %ecx; jnz 2b; syscall; jmp 1b.
-    const compute = [0xb9, 0x00, 0x09, 0x3d, 0, 0xff, 0xc9, 0x75, 0xfc, 0x0f, 0x05, 0xeb, 0xf3];
-    const { space, context } = load(compute);
+    const { space, context } = load(COMPUTE);
     const spentNs = () => Number(readFileSync('/proc/self/schedstat', 'latin1').split(' ')[0]);
     let leastUs = Number.POSITIVE_INFINITY;
     // Of a busy machine the best of several looks counts. Looking out for each would take 60 alone.
@@ -219,6 +222,21 @@ const scenarios: Record<string, () => void> = {
       leastUs = Math.min(leastUs, (spentNs() - before) / 40 / 1000);
     }
     assert(leastUs < 60, `${leastUs} µs spent on a call`);
+    space.release();
+  },
+
+  /** It is measured in sleeps, from the doorbell on, and bounds how long the Sentry looks out. */
+  'learns what waking costs': () => {
+    const { space, context } = load(COMPUTE);
+    const wakeNs = () => platform.words[HEADER_WAKE_NS] as number;
+    for (let i = 0; i < 2000 && wakeNs() === 0; i++) run(context);
+    const seen = new Set<number>();
+    for (let i = 0; i < 40; i++) {
+      run(context);
+      seen.add(wakeNs());
+    }
+    assert(seen.size > 1, 'nothing is learnt');
+    for (const ns of seen) assert(ns >= 5000 && ns <= 100_000, `${ns} ns`);
     space.release();
   },
 
