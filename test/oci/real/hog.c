@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,6 +153,13 @@ static void memory(const char *megabytes) {
   say("memory", total, error);
 }
 
+/* Calls that change nothing, and that a runtime may be tempted to answer unseen. */
+static void wakes(void) {
+  static int word;
+  for (int i = 0; i < 300; i++) syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  say("wakes", 300, 0);
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (!strcmp(what, "segv")) *(volatile int *)8 = 1;
@@ -158,6 +167,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(what, "threads")) threads();
   else if (!strcmp(what, "scattered")) scattered();
   else if (!strcmp(what, "holes")) holes();
+  else if (!strcmp(what, "wakes")) wakes();
   else if (!strcmp(what, "memory")) memory(argc > 2 ? argv[2] : "256");
   else descriptors(what);
   return 0;

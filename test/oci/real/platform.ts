@@ -90,7 +90,18 @@ async function idle(w: World): Promise<void> {
   check(share < IDLE_SHARE, `${(share * 100).toFixed(2)} % of a processor`);
 }
 
+/** The stub answers such calls only when nobody wants to see them. */
+async function traced(w: World): Promise<void> {
+  const log = w.file('strace.log');
+  fs.rmSync(log, { force: true });
+  w.flags = ['--strace', `--debug-log=${log}`];
+  const { status } = await w.script('/bin/hog wakes');
+  same(status, 0);
+  same(fs.readFileSync(log, 'utf8').match(/ X futex\(0x\w+, 0x81, 1, /g)?.length ?? 0, 300);
+}
+
 export const PLATFORM: readonly Check[] = [
+  { name: 'strace shows every futex call', body: traced },
   { name: 'an idle sandbox uses no processor', body: idle },
 ];
 export const CHOICE: readonly Check[] = [{ name: 'the platform is chosen', body: chosen }];
