@@ -17,6 +17,8 @@ import { Connection } from './server/connection.ts';
 const MAX_CPUS = 8192;
 const REST_MS = 1000;
 const FOREVER = -1;
+/** Waits that serving a program like sleep(1) does not come to. */
+const BUSY_STEPS = 40;
 
 export interface AttachmentOptions {
   /** An O_PATH descriptor of the tree's root (a directory, or one file); taken over. */
@@ -57,10 +59,14 @@ export class Attachments {
     return 0;
   }
 
-  /** Serves until every client is gone. `atRest` is called when nothing has come for a second. */
-  run(atRest: () => void = () => undefined): void {
+  /**
+   * Serves until every client is gone. `atRest` is called when nothing has come for a second, `atWork`
+   * once, when it has become busy.
+   */
+  run(atRest: () => void = () => undefined, atWork: () => void = () => undefined): void {
     let rests = false;
-    while (this.list.length > 0) {
+    for (let steps = 0; this.list.length > 0; steps++) {
+      if (steps === BUSY_STEPS) atWork();
       const arrived = this.step(rests ? FOREVER : REST_MS);
       if (!arrived && !rests) atRest();
       rests = !arrived;

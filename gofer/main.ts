@@ -5,6 +5,8 @@
  * Runs in a process forked from the CLI, with one thread and no event loop; everything here is
  * synchronous. Everything the connections bring is hostile.
  */
+
+import { keepFeedbackSoon } from '../native/feedback.ts';
 import * as fs from '../native/fs.ts';
 import { keepMaps, trimMemory } from '../native/index.ts';
 import { landlockVersion } from '../native/landlock.ts';
@@ -81,6 +83,6 @@ export function goferMain(config: GoferConfig): never {
     log(2, `cannot install the system call filter: errno ${-locked}`);
     return process.exit(EXIT_FAILURE);
   }
-  attachments.run(trimMemory);
+  attachments.run(trimMemory, keepFeedbackSoon);
   return process.exit(0);
 }

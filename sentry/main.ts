@@ -2,6 +2,7 @@
  * The Sentry: puts the kernel together and runs it. Called in a process that the CLI forked, with
  * everything it will ever need from the host already open (spec/control/boot.ts). Never returns.
  */
+import { keepFeedbackSoon } from '../native/feedback.ts';
 import {
   close,
   dup3,
@@ -171,6 +172,7 @@ function bootKernel(config: BootConfig): Kernel {
       if (config.debug) write(message);
     },
     atRest: trimMemory,
+    atWork: keepFeedbackSoon,
   });
   if (config.strace) {
     kernel.observer = new Strace({

@@ -67,7 +67,12 @@ export interface KernelParts {
   readonly warn?: (message: string) => void;
   /** Called when the sandbox has come to rest (idle_watch.ts). */
   readonly atRest?: () => void;
+  /** Called once, when programs keep the kernel busy. */
+  readonly atWork?: () => void;
 }
+
+/** Stops that a program like sleep(1) does not come to. */
+const BUSY_STOPS = 200;
 
 export class Kernel {
   readonly platform: Platform;
@@ -102,6 +107,7 @@ export class Kernel {
   turn = 0;
 
   private readonly idleWatch: IdleWatch;
+  private readonly atWork: () => void;
   /** How often a thread has stopped. */
   private stops = 0;
   private readonly args = new SyscallArgs();
@@ -123,6 +129,7 @@ export class Kernel {
     this.log = parts.log;
     this.warn = parts.warn ?? parts.log;
     this.idleWatch = new IdleWatch(this.timers, this.clock, parts.atRest ?? (() => undefined));
+    this.atWork = parts.atWork ?? (() => undefined);
     this.bootNs = this.clock.monotonicNs();
   }
 
@@ -200,7 +207,7 @@ export class Kernel {
 
   private handleStop(context: Context): void {
     const t = context.owner as Task;
-    this.stops++;
+    if (++this.stops === BUSY_STOPS) this.atWork();
     if (t.state === TASK_DEAD) return;
     this.current = t;
     t.state = TASK_KERNEL;
