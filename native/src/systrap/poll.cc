@@ -92,6 +92,8 @@ void LearnFromSleep(double begin_ns) {
 void LearnFromWaking(int slot) {
   uint32_t ticks = static_cast<uint32_t>(woken_at) - MailboxOf(slot)->rang;
   woken_at = 0;
+  // From its own processor it is a switch, for which nobody spins.
+  if (systrap.threads[static_cast<size_t>(slot)].near) return;
   double ns = static_cast<double>(ticks) * 1e6 / static_cast<double>(systrap.ticks_per_ms);
   if (ns > 2 * kMostWakeNs) return;
   wake_ns += (std::clamp(ns, kLeastWakeNs, kMostWakeNs) - wake_ns) * kWakeWeight;
