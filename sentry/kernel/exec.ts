@@ -42,6 +42,8 @@ export interface ExecRequest {
   readonly envp: readonly string[];
   /** Of the process. */
   readonly limits: ResourceLimits;
+  /** Other processes share the caller's root and working directory (CLONE_FS). */
+  readonly observed?: boolean;
 }
 
 /** A program in an address space of its own, ready to run. */
@@ -112,7 +114,7 @@ export function prepareProgram(
     setUid: (mode & S_ISUID) !== 0 ? (inode?.uid ?? -1) : -1,
     setGid: (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? (inode?.gid ?? -1) : -1,
   };
-  const creds = credentialsForExec(caller.creds, owner);
+  const creds = credentialsForExec(caller.creds, owner, r.observed === true);
   const dumpable = gains(caller.creds, creds) ? 0 : 1;
   const whose = memoryOwner(containerOf(caller), creds, dumpable);
   const memory = kernel.newMemory(memoryLimits(r.limits, caller.creds), whose);
@@ -156,9 +158,20 @@ function gains(before: Credentials, after: Credentials): boolean {
   return after.euid !== before.euid || after.egid !== before.egid;
 }
 
+/** Whether a task of another process shares its FsContext; those of its own end. */
+function isObserved(t: Task): boolean {
+  let own = 0;
+  for (const each of t.group.tasks) if (each.fs === t.fs) own++;
+  return t.fs.sharers > own;
+}
+
 /** execve(2) for a task: 0 after which the task runs the new program, or -errno. */
 export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
-  const prepared = prepareProgram(t.kernel, t, { ...r, limits: t.group.limits });
+  const prepared = prepareProgram(t.kernel, t, {
+    ...r,
+    limits: t.group.limits,
+    observed: isObserved(t),
+  });
   if (typeof prepared === 'number') return prepared;
   killOtherThreads(t);
   leaveRobustFutexes(t);

@@ -5,7 +5,7 @@
  * File capabilities (security.capability) are not honoured: the sandbox's root file system rarely has
  * them and a set-user-ID program covers the case.
  */
-import { SECBIT_KEEP_CAPS } from '../../spec/linux/capability.ts';
+import { CAP_SETUID, SECBIT_KEEP_CAPS } from '../../spec/linux/capability.ts';
 import {
   ALL_CAPABILITIES,
   type Credentials,
@@ -22,21 +22,34 @@ export interface SetIds {
 
 const SECBIT_NOROOT = 1;
 
-export function credentialsForExec(c: Credentials, ids: SetIds): Credentials {
-  const euid = ids.setUid >= 0 ? ids.setUid : c.euid;
-  const egid = ids.setGid >= 0 ? ids.setGid : c.egid;
+/**
+ * `observed`: somebody else can change root and working directory of the new program, who must not do so
+ * to one with more rights than it had before (Linux: LSM_UNSAFE_SHARE).
+ */
+export function credentialsForExec(c: Credentials, ids: SetIds, observed: boolean): Credentials {
+  let euid = ids.setUid >= 0 ? ids.setUid : c.euid;
+  let egid = ids.setGid >= 0 ? ids.setGid : c.egid;
   const changed = ids.setUid >= 0 || ids.setGid >= 0;
   const ambient = changed ? NO_CAPABILITIES : c.ambient;
   const rootful = (c.securebits & SECBIT_NOROOT) === 0 && (euid === 0 || c.uid === 0);
   const fileSet = rootful ? ALL_CAPABILITIES : NO_CAPABILITIES;
   const fileEffective = rootful && euid === 0;
-  const permitted = uniteCapabilities(
+  let permitted = uniteCapabilities(
     uniteCapabilities(
       intersectCapabilities(c.inheritable, fileSet),
       intersectCapabilities(fileSet, c.bounding),
     ),
     ambient,
   );
+  const gains =
+    euid !== c.uid || egid !== c.gid || intersectCapabilities(permitted, c.permitted) !== permitted;
+  if (observed && gains) {
+    permitted = intersectCapabilities(permitted, c.permitted);
+    if (!c.has(CAP_SETUID)) {
+      euid = c.uid;
+      egid = c.gid;
+    }
+  }
   return c.with({
     euid,
     egid,

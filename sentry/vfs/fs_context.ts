@@ -39,8 +39,9 @@ export class FsContext {
     return new FsContext(this.mounts, this.root, this.cwd, this.umask);
   }
 
-  get shared(): boolean {
-    return this.refs > 1;
+  /** How many tasks it belongs to. */
+  get sharers(): number {
+    return this.refs;
   }
 
   release(): void {

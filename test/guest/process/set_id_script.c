@@ -1,8 +1,13 @@
-/* The set-user-ID bit counts for programs, and never for scripts. */
+/*
+ * The set-user-ID bit counts for programs, never for scripts, and not while another process shares root and
+ * working directory.
+ */
 #include "guest.h"
+#include <sched.h>
+#include <sys/syscall.h>
 
-static void run(const char *what, const char *path) {
-  pid_t pid = fork();
+static void run(const char *what, const char *path, long flags) {
+  pid_t pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
   if (pid == 0) {
     if (setresgid(1000, 1000, 1000) < 0 || setresuid(1000, 1000, 1000) < 0) _exit(90);
     char *args[] = {(char *)path, "euid", NULL};
@@ -33,11 +38,12 @@ int main(int argc, char **argv) {
   to = open(script, O_WRONLY | O_CREAT, 0755);
   if (write(to, command, (size_t)n) != n) return 1;
   close(to);
-  run("plain program", program);
+  run("plain program", program, 0);
   chmod(script, 04755);
-  run("set-ID script", script);
+  run("set-ID script", script, 0);
   chmod(program, 04755);
-  run("set-ID program", program);
+  run("set-ID program", program, 0);
+  run("set-ID program, working directory shared", program, CLONE_FS);
 
   unlink(script);
   unlink(program);
