@@ -28,8 +28,6 @@ constexpr double kFirstWakeNs = 60e3;
 constexpr double kWakeWeight = 1.0 / 8;
 // What is still spent on looking when that has been in vain lately.
 constexpr double kLeastSpinNs = 2e3;
-// A thread that runs for longer is not kept on the Sentry's processor.
-constexpr double kPatienceNs = 1e6;
 // Descriptors and children are looked at between this many stops.
 constexpr uint32_t kLookAfter = 64;
 
@@ -60,7 +58,7 @@ int TakeReady() {
 
 // Worth it when a processor is left for the Sentry, and no thread waits for the one it has.
 bool MaySpin() {
-  if (systrap.running.size() >= static_cast<size_t>(systrap.processors) || AnyNear()) return false;
+  if (systrap.running.size() >= static_cast<size_t>(systrap.processors)) return false;
   return std::any_of(systrap.running.begin(), systrap.running.end(),
                      [](int slot) { return !systrap.threads[static_cast<size_t>(slot)].near; });
 }
@@ -107,8 +105,6 @@ timespec ToTimespec(double ns) {
 
 // Sleeps until something happens. True when a descriptor is ready.
 bool Sleep(double deadline_ns) {
-  bool near = AnyNear();
-  if (near) deadline_ns = std::min(deadline_ns, NowNs() + kPatienceNs);
   sigset_t open;
   pthread_sigmask(SIG_BLOCK, nullptr, &open);
   sigdelset(&open, SIGCHLD);
@@ -119,7 +115,6 @@ bool Sleep(double deadline_ns) {
   if (deadline_ns != kNever) timeout = ToTimespec(std::max(deadline_ns - NowNs(), 0.0));
   int count = ppoll(fds, 2, deadline_ns == kNever ? nullptr : &timeout, &open);
   if (systrap.child_ended.exchange(false)) Reap();
-  if (count == 0 && near) Spread();
   if (count < 0) return false;
   uint64_t rings = 0;
   if (fds[1].revents != 0) woken_at = __rdtsc();
@@ -127,8 +122,7 @@ bool Sleep(double deadline_ns) {
   return fds[0].revents != 0;
 }
 
-int Found(int slot, bool slept) {
-  NoteStop(slept);
+int Found(int slot) {
   last_reported = slot;
   return slot;
 }
@@ -174,12 +168,11 @@ int Poll(double deadline_ns) {
     if (systrap.child_ended.exchange(false)) Reap();
     if (DescriptorReady()) return -1;
   }
-  bool slept = false;
   for (;;) {
-    if (int slot = TakeReady(); slot >= 0) return Found(slot, slept);
+    if (int slot = TakeReady(); slot >= 0) return Found(slot);
     if (int slot = Scan(); slot >= 0) {
       if (woken_at != 0) LearnFromWaking(slot);
-      return Found(slot, slept);
+      return Found(slot);
     }
     woken_at = 0;
     if (deadline_ns <= 0) return -1;
@@ -187,17 +180,16 @@ int Poll(double deadline_ns) {
     if (left_ns <= 0) return -1;
     bool spun = MaySpin();
     if (spun) {
-      if (int slot = Spin(std::min(left_ns, spin_ns)); slot >= 0) return Found(slot, slept);
+      if (int slot = Spin(std::min(left_ns, spin_ns)); slot >= 0) return Found(slot);
     }
     double begin_ns = spun ? NowNs() : 0;
     std::atomic_ref<uint32_t> sleeping(systrap.header->sleeping);
     sleeping.store(1);
     int slot = Scan();
-    slept = slot < 0;
-    bool ready = slept && Sleep(deadline_ns);
+    bool ready = slot < 0 && Sleep(deadline_ns);
     sleeping.store(0);
     if (spun) LearnFromSleep(begin_ns);
-    if (slot >= 0) return Found(slot, false);
+    if (slot >= 0) return Found(slot);
     if (ready) return -1;
   }
 }

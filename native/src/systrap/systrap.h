@@ -36,13 +36,13 @@ constexpr uint32_t kSpins = 1000;
 struct Thread {
   int32_t process = -1;
   int32_t tid = 0;
+  bool fresh = false;             // has not run yet since it was made
   bool interrupt_wanted = false;
   bool interrupt_sent = false;    // and the stop it leads to has not been seen
   bool near = false;              // was on the Sentry's processor when last seen
   bool patched = false;           // stopped at a patched call site, without a signal frame
   bool call_only = false;         // the record has not all registers of that stop
   bool timed = false;             // others share its process: the host's clock does not tell them apart
-  int32_t bound = -1;             // the only processor it may run on
   int32_t running_index = -1;
   double resumed_at_ns = 0;
   double run_ns = 0;
@@ -177,15 +177,6 @@ bool ToFrame(int slot);
 // Counts a call by signal; whether its site is now worth patching. Says so time and again while the
 // calls go on to come that way.
 bool BecomesHot(uint64_t address, uint64_t number);
-
-// placement.cc
-// A running thread was seen to have stopped; whether the Sentry had to sleep for that.
-void NoteStop(bool slept);
-// Chooses the processor of a thread about to be let go. `asleep`: it has to be woken.
-void Place(int slot, bool asleep);
-// Whether running threads are bound to a processor, and how they are freed.
-bool AnyNear();
-void Spread();
 
 // poll.cc
 // The processor this thread is on.

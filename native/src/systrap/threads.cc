@@ -146,11 +146,8 @@ bool Report(int slot, uint32_t reason) {
 
 void LetGo(int slot) {
   Mailbox* mail = MailboxOf(slot);
-  std::atomic_ref<uint32_t> state(mail->state);
-  Place(slot, state.load() == kMailAsleep);
-  Thread& thread = ThreadOf(slot);
-  thread.near = thread.bound >= 0 || std::atomic_ref<uint32_t>(mail->cpu).load() == systrap.header->cpu;
-  if (state.exchange(kMailRun) == kMailAsleep) {
+  ThreadOf(slot).near = std::atomic_ref<uint32_t>(mail->cpu).load() == systrap.header->cpu;
+  if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailRun) == kMailAsleep) {
     syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
   }
 }
@@ -179,6 +176,13 @@ void Resume(int slot) {
     RefuseRegisters(slot);
     systrap.ready.push_back(slot);
     return;
+  }
+  if (thread.fresh) {
+    // Cloned by a memory thread, it is bound to the Sentry's processor.
+    thread.fresh = false;
+    if (systrap.processors > 1) {
+      sched_setaffinity(thread.tid, sizeof systrap.allowed, &systrap.allowed);
+    }
   }
   LetGo(slot);
   StartRunning(slot);
@@ -243,9 +247,8 @@ void BindThread(int slot, int process, pid_t tid) {
   thread.process = process;
   thread.tid = tid;
   owner.slots.push_back(slot);
-  // Cloned by a memory thread, it is where that is.
-  thread.bound = owner.cpu;
   RenewThread(slot);
+  thread.fresh = true;
   if (owner.slots.size() > 1) {
     for (int each : owner.slots) ThreadOf(each).timed = true;
   }
@@ -256,7 +259,7 @@ void RenewThread(int slot) {
   Thread renewed;
   renewed.process = thread.process;
   renewed.tid = thread.tid;
-  renewed.bound = thread.bound;
+  renewed.fresh = thread.fresh;
   renewed.timed = systrap.processes[static_cast<size_t>(thread.process)].slots.size() > 1;
   thread = renewed;
   Record& record = systrap.records[slot];
