@@ -67,6 +67,17 @@ void Go(int index) {
   syscall(SYS_futex, &control->go, FUTEX_WAKE, 1);
 }
 
+// For a process that may have been made by one that ended before it could tell: nobody knows its
+// number. It is told to end and to report nothing, and its page is left to it.
+void Disown(int index) {
+  Control* control = ControlOf(index);
+  control->one = 0;
+  control->result_fd = -1;
+  control->ops[0] = {SYS_exit_group, {}};
+  control->count = 1;
+  Go(index);
+}
+
 // One list, at most kBatchOps operations long.
 Made RunBatch(int index, const Op* ops, size_t count, uint64_t reports) {
   Process& process = systrap.processes[static_cast<size_t>(index)];
@@ -141,6 +152,7 @@ int TakeProcess() {
 }
 
 int CloneProcess(int from, int slot) {
+  if (systrap.processes[static_cast<size_t>(from)].dead) return -ESRCH;
   int index = TakeProcess();
   if (index < 0) return index;
   Control* parent = ControlOf(from);
@@ -172,7 +184,11 @@ int CloneProcess(int from, int slot) {
       kill(pid, SIGKILL);
       waitpid(pid, nullptr, __WALL);
     }
-    systrap.free_processes.push_back(index);
+    if (made.error == -ESRCH) {
+      Disown(index);
+    } else {
+      systrap.free_processes.push_back(index);
+    }
     return static_cast<int>(error);
   }
   Process& process = systrap.processes[static_cast<size_t>(index)];
