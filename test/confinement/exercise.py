@@ -58,6 +58,14 @@ def names():
             pass
     os.sync()
 
+def watched():
+    # Looked into again and again, then gone.
+    os.mkdir(path('watched'))
+    for _ in range(5):
+        os.path.exists(path('watched/none'))
+    os.rmdir(path('watched'))
+    os.listdir(DATA)
+
 def processes():
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
@@ -99,6 +107,7 @@ sys.stdout.write('begin\n')
 sys.stdout.flush()
 files()
 names()
+watched()
 processes()
 memory()
 print('done')

@@ -165,10 +165,10 @@ export class GoferDirectory extends GoferInode implements Watched {
     this.namesChanged();
   }
 
-  override stillThere(): boolean {
-    // Its name is there, so it was not removed: the one change that its own watch does not tell.
-    if (this.wd >= 0 && !this.stale) this.attrTurn = this.fs.kernel.turn;
-    return super.stillThere();
+  protected override get fresh(): boolean {
+    if (super.fresh || this.wd < 0 || this.parent === null) return super.fresh;
+    // While its name stands it was not removed, which is the one change that its own watch does not tell.
+    return this.parent.knows(this.name, this) && !this.stale;
   }
 
   protected override refresh(): number {

@@ -28,7 +28,7 @@ export class GoferInode extends Inode {
   /** Cached attributes are known to be out of date. */
   protected stale = false;
   /** When they were asked for, as the kernel counts. */
-  protected attrTurn: number;
+  private attrTurn: number;
   parent: GoferDirectory | null;
   name: string;
   private fidNumber = -1;
