@@ -67,6 +67,7 @@ export class Watches {
     const { turn } = this.kernel;
     if (turn === this.polledTurn || this.fd < 0) return;
     this.polledTurn = turn;
+    if (this.client.isDead) return this.stop();
     for (let reads = 0; this.fd >= 0; reads++) {
       const n = fs.read(this.fd, buffer);
       if (n === -EAGAIN) return;
