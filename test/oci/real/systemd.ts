@@ -56,7 +56,7 @@ async function below(w: World, script: string, units: Record<string, string> = {
     'test.service': TEST(w.top),
     ...units,
   };
-  fs.mkdirSync(w.file('units'), { recursive: true });
+  fs.mkdirSync(w.file('units/of-user'), { recursive: true });
   for (const [name, text] of Object.entries(all)) fs.writeFileSync(w.file(`units/${name}`), text);
   const runsc = w.argv('--systemd-cgroup').join(' ');
   fs.writeFileSync(w.file('script'), `runsc() { ${runsc} "$@"; }\n${script}`);
@@ -145,6 +145,60 @@ runsc delete c
   same([stdout, stderr], ['again\nuntouched\nc\nd\nActiveState=inactive \n', taken]);
 }
 
+/** One that /etc/passwd knows: daemon. */
+const USER = 1;
+const USER_RUN = `/run/user/${USER}`;
+/** A systemd of a plain user, and his bus, with unit files of their own. */
+const USER_UNITS = {
+  'user.service': `
+[Unit]
+DefaultDependencies=no
+Requires=dbus.service
+After=dbus.service
+[Service]
+Type=notify
+User=${USER}
+Delegate=yes
+Environment=HOME=/ XDG_RUNTIME_DIR=${USER_RUN} SYSTEMD_UNIT_PATH=${USER_RUN}/systemd/transient:/run/units/of-user
+ExecStartPre=+/bin/mkdir -p ${USER_RUN}
+ExecStartPre=+/bin/chown ${USER}:${USER} ${USER_RUN}
+ExecStart=/lib/systemd/systemd --user --unit=default.target
+`,
+  'of-user/dbus.socket': DBUS_SOCKET(`${USER_RUN}/bus`),
+  'of-user/dbus.service': DBUS_SERVICE('session'),
+  'of-user/default.target': '[Unit]\nRequires=dbus.service\nAfter=dbus.service\n',
+};
+
+/** Where cgroups are v1 a user's systemd holds no controller, so there is no limit to be looked at. */
+async function ofUser(w: World): Promise<void> {
+  fs.chownSync(w.top, USER, USER);
+  fs.chownSync(w.temporary, USER, USER);
+  const ids = [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
+  w.prefix = ['XDG_RUNTIME_DIR=' + USER_RUN, 'setpriv', ...ids, '--inh-caps=-all'];
+  const bundle = w.bundle(['/bin/sleep', '1000'], (config) => {
+    config.linux.cgroupsPath = 'user.slice:docker:abc';
+  });
+  const { stdout, stderr } = await below(
+    w,
+    `
+runsc run --detach --bundle ${bundle} c
+runsc exec --detach c /bin/sleep 1000
+for pid in $(pgrep runsc); do echo $(cat /proc/$pid/comm) $(grep -o 'user.slice/${SCOPE}$' /proc/$pid/cgroup | head -n 1); done | sort -u
+runsc exec c /bin/echo hello
+runsc delete --force c
+find /sys/fs/cgroup -name '*${SCOPE}'
+systemctl kill --signal=KILL user.service
+`,
+    {
+      ...USER_UNITS,
+      'test.service': TEST(w.top).replace('After=', 'Wants=user.service\nAfter=user.service '),
+    },
+  );
+  const names = ['exec', 'gofer', 'sandbox', 'stub'];
+  const members = names.map((name) => `runsc-${name} user.slice/${SCOPE}\n`).join('');
+  same([stdout, stderr], [`${members}hello\n`, '']);
+}
+
 async function noSystemd(w: World): Promise<void> {
   w.flags = ['--systemd-cgroup'];
   const bundle = limited(w, ['/bin/true']);
@@ -162,5 +216,6 @@ async function noSystemd(w: World): Promise<void> {
 export const SYSTEMD: readonly Check[] = [
   { name: 'systemd: a scope with its limits, update, reload, exec, delete', body: lifecycle },
   { name: 'systemd: a scope that was killed, and one whose name is taken', body: killed },
+  { name: "systemd: a user's own, and processes that it moves into the scope", body: ofUser },
   { name: 'systemd: without a bus there is one clear error', body: noSystemd },
 ];
