@@ -16,6 +16,7 @@ import * as capability from '../spec/linux/capability.ts';
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_PATH, O_WRONLY } from '../spec/linux/fcntl.ts';
 import * as mnt from '../spec/linux/mount.ts';
 import { PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS } from '../spec/linux/prctl.ts';
+import { RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE } from '../spec/linux/resource.ts';
 import * as clone from '../spec/linux/sched.ts';
 import { S_IFDIR, S_IFMT } from '../spec/linux/stat.ts';
 import { GOFER_RULES, goferSocketRules } from '../spec/seccomp/gofer.ts';
@@ -126,6 +127,9 @@ export function dropPrivileges(): string[] {
     if (!KEPT_CAPABILITIES.includes(cap)) process.prctl(PR_CAPBSET_DROP, cap);
   }
   if (process.prctl(PR_SET_NO_NEW_PRIVS, 1) < 0) missing.push('no_new_privs');
+  for (const resource of [RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE]) {
+    process.prlimit(0, resource, { soft: 0, hard: 0 });
+  }
   let wanted = 0;
   for (const cap of KEPT_CAPABILITIES) wanted += 2 ** cap;
   const held = process.capget();

@@ -20,6 +20,7 @@ const JUMP_SET = 0x45;
 const RETURN = 0x06;
 
 const KILL_PROCESS = 0x80000000;
+const ERRNO = 0x00050000;
 const ALLOW = 0x7fff0000;
 
 const AUDIT_ARCH_X86_64 = 0xc000003e;
@@ -103,6 +104,7 @@ function compileAlternative(tests: readonly ArgumentTest[]): Instruction[] {
 }
 
 function compileRule(rule: SyscallRule): Instruction[] {
+  if (rule.refuse !== undefined) return [plain(RETURN, ERRNO | rule.refuse)];
   if (rule.when === undefined) return [plain(RETURN, ALLOW)];
   return [...rule.when.flatMap(compileAlternative), plain(RETURN, KILL_PROCESS)];
 }

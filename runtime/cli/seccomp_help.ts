@@ -1,5 +1,6 @@
 /** `runsc help seccomp`: what the locked processes may ask of the host, from the very lists they install. */
 
+import { strerror } from '../../spec/linux/errno.ts';
 import { syscallName } from '../../spec/linux/syscall_numbers.ts';
 import { GOFER_RULES, goferSocketRules } from '../../spec/seccomp/gofer.ts';
 import type { ArgumentTest, SyscallRule } from '../../spec/seccomp/rule.ts';
@@ -18,19 +19,24 @@ function describeTest(test: ArgumentTest): string {
 }
 
 function rows(rules: readonly SyscallRule[]): string[][] {
-  return rules.map(({ nr, why, when }) => {
+  return rules.map(({ nr, why, when, refuse }) => {
     const tests = when?.map((all) => all.map(describeTest).join(', ')).join('; or ');
-    return [syscallName(nr) ?? String(nr), why, tests ?? ''];
+    const refused = refuse === undefined ? '' : `refused: ${strerror(refuse)}`;
+    return [syscallName(nr) ?? String(nr), why, tests ?? refused];
   });
+}
+
+function allowed(rules: readonly SyscallRule[]): number {
+  return rules.filter(({ refuse }) => refuse === undefined).length;
 }
 
 export function seccompHelp(): string {
   const common = sentryRules('systrap');
   const onPtrace = sentryRules('ptrace').filter((rule) => !common.includes(rule));
   const parts: [string, readonly SyscallRule[]][] = [
-    [`The Sentry: ${common.length} system calls`, common],
-    [`The Sentry on the ptrace platform: ${onPtrace.length} more`, onPtrace],
-    [`The Gofer: ${GOFER_RULES.length} system calls`, GOFER_RULES],
+    [`The Sentry: ${allowed(common)} system calls`, common],
+    [`The Sentry on the ptrace platform: ${allowed(onPtrace)} more`, onPtrace],
+    [`The Gofer: ${allowed(GOFER_RULES)} system calls`, GOFER_RULES],
     ['The Sentry with --host-uds=all besides', sentrySocketRules('all')],
     ['The Gofer with --host-uds=all besides', goferSocketRules('all')],
   ];

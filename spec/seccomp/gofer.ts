@@ -7,15 +7,11 @@
 import { bindsOnHost, connectsToHost, type HostUds } from '../control/boot.ts';
 import { F_DUPFD_CLOEXEC, F_OFD_GETLK, F_OFD_SETLK } from '../linux/fcntl.ts';
 import { IN_CLOEXEC, IN_NONBLOCK } from '../linux/inotify.ts';
-import * as mman from '../linux/mman.ts';
 import { AF_UNIX } from '../linux/socket.ts';
 import { S_IFCHR } from '../linux/stat.ts';
 import * as nr from '../linux/syscall_numbers.ts';
+import { MEMORY_RULES } from './memory.ts';
 import type { SyscallRule } from './rule.ts';
-
-const READ_WRITE = mman.PROT_READ | mman.PROT_WRITE;
-const PRIVATE_ANONYMOUS =
-  mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE | mman.MAP_FIXED | mman.MAP_STACK;
 
 /** Kinds of file that mknod(2) may make: S_IFCHR and S_IFBLK have a bit that the others have not. */
 const NO_DEVICE = 0xffff & ~S_IFCHR;
@@ -70,39 +66,13 @@ export const GOFER_RULES: readonly SyscallRule[] = [
   },
   { nr: nr.SYS_inotify_add_watch, why: 'directories that the Sentry remembers' },
   { nr: nr.SYS_inotify_rm_watch, why: 'directories that it forgets' },
-  { nr: nr.SYS_write, why: 'last words of V8; V8 tells the event loop, which is /dev/null' },
+  {
+    nr: nr.SYS_write,
+    why: 'last words of V8; V8 tells the event loop, which is /dev/null',
+    when: [[{ arg: 0, is: [1, 2] }]],
+  },
 
-  // Memory of V8 and malloc, as for the Sentry.
-  { nr: nr.SYS_brk, why: 'malloc' },
-  {
-    nr: nr.SYS_mmap,
-    why: 'malloc and V8: anonymous memory, never executable',
-    when: [
-      [
-        { arg: 2, bits: READ_WRITE },
-        { arg: 3, bits: PRIVATE_ANONYMOUS },
-      ],
-    ],
-  },
-  { nr: nr.SYS_munmap, why: 'malloc and V8' },
-  { nr: nr.SYS_mremap, why: 'malloc grows a large block' },
-  {
-    nr: nr.SYS_mprotect,
-    why: 'V8 takes pages into use; its code range is executable before the filter is there',
-    when: [[{ arg: 2, bits: READ_WRITE }]],
-  },
-  {
-    nr: nr.SYS_madvise,
-    why: 'V8 and malloc give pages back',
-    when: [
-      [
-        {
-          arg: 2,
-          is: [mman.MADV_DONTNEED, mman.MADV_FREE, mman.MADV_DONTFORK, mman.MADV_NOHUGEPAGE],
-        },
-      ],
-    ],
-  },
+  ...MEMORY_RULES,
   { nr: nr.SYS_futex, why: 'V8' },
   { nr: nr.SYS_getpid, why: 'V8 at each garbage collection' },
   { nr: nr.SYS_sched_setaffinity, why: 'follows the Sentry to its processor' },

@@ -20,4 +20,6 @@ export interface SyscallRule {
   readonly why: string;
   /** Each an alternative, of tests that must all hold; absent: any arguments. */
   readonly when?: readonly (readonly ArgumentTest[])[];
+  /** Not allowed, but answered with this error instead of death. */
+  readonly refuse?: number;
 }

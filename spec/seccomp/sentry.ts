@@ -6,15 +6,11 @@
 import { bindsOnHost, type HostUds } from '../control/boot.ts';
 import { F_GETFL } from '../linux/fcntl.ts';
 import { TCGETS, TCSETSW, TIOCGWINSZ } from '../linux/ioctl.ts';
-import * as mman from '../linux/mman.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { SIGCONT, SIGKILL, SIGURG } from '../linux/signal.ts';
 import * as nr from '../linux/syscall_numbers.ts';
+import { MEMORY_RULES } from './memory.ts';
 import type { ArgumentTest, SyscallRule } from './rule.ts';
-
-const READ_WRITE = mman.PROT_READ | mman.PROT_WRITE;
-const PRIVATE_ANONYMOUS =
-  mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE | mman.MAP_FIXED | mman.MAP_STACK;
 
 const FUTEX_WAIT = 0;
 const FUTEX_WAKE = 1;
@@ -70,37 +66,7 @@ const COMMON: readonly SyscallRule[] = [
   { nr: nr.SYS_rt_sigprocmask, why: 'children are heard of while sleeping only' },
   { nr: nr.SYS_rt_sigreturn, why: 'the end of a signal handler' },
 
-  // Memory of V8 and malloc. Nothing becomes executable: V8's code range is so from the beginning.
-  { nr: nr.SYS_brk, why: 'malloc' },
-  {
-    nr: nr.SYS_mmap,
-    why: 'malloc and V8: anonymous memory, never executable',
-    when: [
-      [
-        { arg: 2, bits: READ_WRITE },
-        { arg: 3, bits: PRIVATE_ANONYMOUS },
-      ],
-    ],
-  },
-  { nr: nr.SYS_munmap, why: 'malloc and V8' },
-  { nr: nr.SYS_mremap, why: 'malloc grows a large block' },
-  {
-    nr: nr.SYS_mprotect,
-    why: 'V8 takes pages into use; its code range is executable before the filter is there',
-    when: [[{ arg: 2, bits: READ_WRITE }]],
-  },
-  {
-    nr: nr.SYS_madvise,
-    why: 'V8 and malloc give pages back',
-    when: [
-      [
-        {
-          arg: 2,
-          is: [mman.MADV_DONTNEED, mman.MADV_FREE, mman.MADV_DONTFORK, mman.MADV_NOHUGEPAGE],
-        },
-      ],
-    ],
-  },
+  ...MEMORY_RULES,
 
   // Stub processes.
   { nr: nr.SYS_wait4, why: 'ends of stub processes' },

@@ -43,6 +43,10 @@ def names():
     os.rename(path('hard'), path('harder'))
     os.unlink(path('harder'))
     os.rmdir(path('folder'))
+    # Enough for a garbage collection in the Gofer.
+    for _ in range(3000):
+        os.mkdir(path('folder'))
+        os.rmdir(path('folder'))
     os.truncate(path('file'), 100)
     os.statvfs(DATA)
     os.listdir(DATA)

@@ -119,10 +119,24 @@ async function securityReport(w: World): Promise<void> {
   }
 }
 
+/** Neither Sentry nor Gofer can dump its memory, lock it, or hold messages of the host's queues. */
+async function hostRlimits(w: World): Promise<void> {
+  await w.running('limits', ['/bin/sleep', '1000']);
+  const { sentry, gofer } = w.stateOf('limits');
+  for (const { pid } of [sentry, gofer]) {
+    const text = fs.readFileSync(`/proc/${pid}/limits`, 'latin1');
+    for (const name of ['core file size', 'locked memory', 'msgqueue size']) {
+      check(new RegExp(`^Max ${name} +0 +0 `, 'm').test(text), `${pid}: ${text}`);
+    }
+  }
+  await w.ok('delete', '--force', 'limits');
+}
+
 export const CAREFUL: readonly Check[] = [
   { name: 'state directories of others', body: stateDirectories },
   { name: 'links that lead out of a bundle', body: bundles },
   { name: 'parts of the host', body: hostParts },
   { name: 'help security and the debug log', body: securityReport },
   { name: 'capabilities of the command line', body: capabilities },
+  { name: 'rlimits of Sentry and Gofer', body: hostRlimits },
 ];

@@ -1,0 +1,42 @@
+/**
+ * The host system calls that V8 and malloc make for memory, in the Sentry and in the Gofer. Nothing becomes
+ * executable: V8's code range is so from the beginning.
+ */
+
+import { ENOMEM } from '../linux/errno.ts';
+import * as mman from '../linux/mman.ts';
+import * as nr from '../linux/syscall_numbers.ts';
+import type { SyscallRule } from './rule.ts';
+
+const READ_WRITE = mman.PROT_READ | mman.PROT_WRITE;
+const PRIVATE_ANONYMOUS =
+  mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE | mman.MAP_FIXED | mman.MAP_STACK;
+
+export const MEMORY_RULES: readonly SyscallRule[] = [
+  { nr: nr.SYS_brk, why: 'malloc' },
+  {
+    nr: nr.SYS_mmap,
+    why: 'malloc and V8: anonymous memory, never executable',
+    when: [
+      [
+        { arg: 2, bits: READ_WRITE },
+        { arg: 3, bits: PRIVATE_ANONYMOUS },
+      ],
+    ],
+  },
+  { nr: nr.SYS_munmap, why: 'malloc and V8' },
+  {
+    nr: nr.SYS_madvise,
+    why: 'V8 and malloc give pages back',
+    when: [
+      [
+        {
+          arg: 2,
+          is: [mman.MADV_DONTNEED, mman.MADV_FREE, mman.MADV_DONTFORK, mman.MADV_NOHUGEPAGE],
+        },
+      ],
+    ],
+  },
+  { nr: nr.SYS_mremap, why: 'malloc copies a large block that it cannot grow', refuse: ENOMEM },
+  { nr: nr.SYS_mprotect, why: 'seen in no run; V8 says so when it is', refuse: ENOMEM },
+];
