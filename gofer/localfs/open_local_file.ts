@@ -39,8 +39,8 @@ export class OpenLocalFile implements OpenNode {
     return fs.pwrite(this.fd, from, offset);
   }
 
-  fsync(dataOnly: boolean): number {
-    return dataOnly ? fs.fdatasync(this.fd) : fs.fsync(this.fd);
+  fsync(): number {
+    return fs.fsync(this.fd);
   }
 
   /** Open file description locks: each open fid is an owner of its own, and no lock is ever waited for. */
@@ -122,8 +122,8 @@ export class OpenLocalDirectory implements OpenNode {
     return -EISDIR;
   }
 
-  fsync(dataOnly: boolean): number {
-    return dataOnly ? fs.fdatasync(this.fd) : fs.fsync(this.fd);
+  fsync(): number {
+    return fs.fsync(this.fd);
   }
 
   lock(): number {

@@ -103,7 +103,7 @@ export interface OpenNode {
   readonly donation: number;
   read(into: Uint8Array, offset: number): number;
   write(from: Uint8Array, offset: number): number;
-  fsync(dataOnly: boolean): number;
+  fsync(): number;
   /** Never waits: -EAGAIN when another holds the range. A length of 0 reaches to the end. */
   lock(type: number, start: number, length: number): number;
   getLock(type: number, start: number, length: number): FileLock | number;

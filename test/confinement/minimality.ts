@@ -147,7 +147,6 @@ const NOT_SHOWN: Readonly<Record<string, string>> = {
   'gofer:pread64': NOT_DONATED,
   'gofer:pwrite64': NOT_DONATED,
   'gofer:fsync': NOT_DONATED,
-  'gofer:fdatasync': NOT_DONATED,
   'gofer:write': 'what V8 says when it crashes',
 };
 

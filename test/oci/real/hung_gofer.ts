@@ -5,7 +5,8 @@ import type { Check } from './check.ts';
 import { check, same, sleep, until, type World } from './world.ts';
 
 const PATIENCE_MS = 10_000;
-const LOOK = 'while [ ! -e /data/v/go ]; do :; done; echo went';
+/** Opening for writing is what the Gofer is asked each time. */
+const LOOK = 'while [ ! -e /data/v/go ]; do : > /data/v/asked; done; echo went';
 
 function bind(source: string) {
   return (c: { mounts: object[] }) => {
