@@ -3,7 +3,8 @@
 // The stub is one read-only code page and a list of operations: system calls the Sentry wants made
 // in that address space. The list is a shared file that the application processes map read-only,
 // so no application thread can change it, and jumping into the stub gains nothing: application
-// code runs under PTRACE_SYSEMU, where every system call is a stop and none reaches the host.
+// code runs under PTRACE_SYSEMU, where every system call is a stop and none reaches the host. Should a
+// thread ever run in another way, a filter (seccomp(2)) leaves it what the stub itself calls.
 
 #include "stub.h"
 
@@ -25,6 +26,7 @@
 #include <iterator>
 
 #include "own_maps.h"
+#include "stub_filter.h"
 
 // The code that is copied into the stub page (position-independent, general registers only), and a
 // lone "syscall" in our own text, through which the template is taken apart. runsc_clone(flags) is
@@ -108,6 +110,22 @@ const uint64_t kStubSignalMask =
 
 const char kStubName[] = "runsc-stub";
 
+// What the stub calls for the Sentry. What PTRACE_SYSEMU stops never comes to the filter.
+sock_filter filter[32];
+sock_fprog filter_program;
+
+void WriteFilter() {
+  FilterWriter w{filter, SECCOMP_RET_KILL_PROCESS};
+  // Only the host's own emulation of the vsyscall page (clocks, the processor's number) has an
+  // address up there; it makes no stop.
+  w.Load(offsetof(seccomp_data, instruction_pointer) + 4);
+  w.Allow(0xffffffff);
+  w.RequireStub(kStubBase);
+  for (uint32_t number : {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_clone, SYS_exit}) w.Allow(number);
+  w.Return(SECCOMP_RET_KILL_PROCESS);
+  filter_program = {static_cast<unsigned short>(w.count), filter};
+}
+
 // Makes a stopped process call the host from `entry` (syscall; int3). Its result, or -errno.
 long CallIn(pid_t pid, uint64_t entry, long nr, uint64_t a0 = 0, uint64_t a1 = 0, uint64_t a2 = 0,
             uint64_t a3 = 0, uint64_t a4 = 0, uint64_t a5 = 0) {
@@ -172,7 +190,8 @@ pid_t CloneSelf() {
   // The code it runs, the constants it passes, and the thread's own block, where the host's
   // scheduler writes (rseq) until the copy is cloned once more.
   const void* needed[] = {runsc_gadget, reinterpret_cast<const void*>(runsc_clone),
-                          &kStubSignalMask, kStubName, __builtin_thread_pointer()};
+                          &kStubSignalMask, kStubName, filter, &filter_program,
+                          __builtin_thread_pointer()};
   HideMappings(needed, std::size(needed));
   return static_cast<pid_t>(runsc_clone(CLONE_FILES | SIGCHLD));
 }
@@ -253,6 +272,7 @@ pid_t CreateTemplate(Op** ops) {
     close(stub_fd);
     return ops_fd;
   }
+  WriteFilter();
   long stub = -EAGAIN;
   pid_t copy = CloneSelf();
   if (copy > 0) {
@@ -264,13 +284,16 @@ pid_t CreateTemplate(Op** ops) {
   if (copy < 0) return copy;
   if (stub < 0) return static_cast<pid_t>(stub);
   constexpr uint64_t kStubEnd = kOpsBase + kOpsBytes;
-  (*ops)[0] = {SYS_munmap, {0, kStubBase}};
-  (*ops)[1] = {SYS_munmap, {kStubEnd, kUserEnd - kStubEnd}};
+  auto program = reinterpret_cast<uint64_t>(&filter_program);
+  (*ops)[0] = {SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1}};
+  (*ops)[1] = {SYS_seccomp, {SECCOMP_SET_MODE_FILTER, 0, program}};
+  (*ops)[2] = {SYS_munmap, {0, kStubBase}};
+  (*ops)[3] = {SYS_munmap, {kStubEnd, kUserEnd - kStubEnd}};
   auto pid = static_cast<pid_t>(stub);
-  long unmapped = RunLoop(pid, 2);
-  if (unmapped < 0) {
+  long done = RunLoop(pid, 4);
+  if (done < 0) {
     Reap(pid);
-    return static_cast<pid_t>(unmapped);
+    return static_cast<pid_t>(done);
   }
   return pid;
 }
