@@ -6,7 +6,7 @@
 import * as fs from '../native/fs.ts';
 import { schedSetaffinity } from '../native/process.ts';
 import * as socket from '../native/socket.ts';
-import type { HostUds } from '../spec/control/boot.ts';
+import type { HostFifo, HostUds } from '../spec/control/boot.ts';
 import { EAGAIN, EINTR } from '../spec/linux/errno.ts';
 import { F_DUPFD_CLOEXEC } from '../spec/linux/fcntl.ts';
 import { POLLIN, POLLOUT } from '../spec/linux/poll.ts';
@@ -28,6 +28,7 @@ export interface AttachmentOptions {
   readonly readonly: boolean;
   readonly maxFids: number;
   readonly hostUds: HostUds;
+  readonly hostFifo: HostFifo;
   /** The mount namespace is our own: true when absent. */
   readonly ownMounts?: boolean;
 }
@@ -46,15 +47,16 @@ export class Attachments {
   }
 
   /** Serves one more tree on one more socket: 0 or -errno (then the descriptors are closed). */
-  add({ rootFd, socketFd, readonly, maxFids, hostUds, ownMounts }: AttachmentOptions): number {
+  add(o: AttachmentOptions): number {
+    const { rootFd, socketFd, readonly, maxFids, hostUds, hostFifo, ownMounts } = o;
     const tree = LocalTree.serving(rootFd, ownMounts);
     if (typeof tree === 'number') {
       fs.close(socketFd);
       return tree;
     }
     const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    const options = { backend: tree, readonly, maxFids, hostUds, dup, place: moveTo };
-    const connection = new Connection(options);
+    const allowed = { readonly, maxFids, hostUds, hostFifo };
+    const connection = new Connection({ backend: tree, ...allowed, dup, place: moveTo });
     this.list.push({ poll: { fd: socketFd, events: POLLIN, revents: 0 }, tree, connection });
     return 0;
   }

@@ -46,7 +46,7 @@ function log(fd: number, text: string): void {
 }
 
 export function goferMain(config: GoferConfig): never {
-  const { mounts, hostUds, debugLogFd, stderrFd } = config;
+  const { mounts, hostUds, hostFifo, debugLogFd, stderrFd } = config;
   process.setProcessName('runsc-gofer');
   process.umask(0);
   const maxFids = fidsPerMount(mounts.length);
@@ -70,6 +70,7 @@ export function goferMain(config: GoferConfig): never {
             readonly: m.readonly,
             maxFids,
             hostUds,
+            hostFifo,
             ownMounts,
           });
     if (rootFd < 0) fs.close(m.fd);

@@ -21,7 +21,8 @@ if (mode.startsWith('main')) {
   const pid = fork();
   if (pid === 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    goferMain({ mounts, hostUds: 'none', rootless: false, debugLogFd: 2, stderrFd: -1 });
+    const ends = { hostUds: 'none', hostFifo: 'none' } as const;
+    goferMain({ mounts, ...ends, rootless: false, debugLogFd: 2, stderrFd: -1 });
   }
   for (const { fd } of mounts) fs.close(fd);
   const ended = wait4(pid, 0);
@@ -32,7 +33,8 @@ umask(0);
 const attachments = new Attachments();
 sources.forEach((source, i) => {
   const rootFd = fs.open(source, O_PATH | O_CLOEXEC);
-  attachments.add({ rootFd, socketFd: 3 + i, readonly, maxFids: 256, hostUds: 'all' });
+  const ends = { hostUds: 'all', hostFifo: 'open' } as const;
+  attachments.add({ rootFd, socketFd: 3 + i, readonly, maxFids: 256, ...ends });
 });
 attachments.run();
 exit(0);

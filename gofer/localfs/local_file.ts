@@ -1,12 +1,10 @@
 /**
  * A host file behind a fid: an O_PATH descriptor, never a path.
  *
- * Everything is done relative to descriptors and one component at a time, so nothing outside the
- * tree can be named: no "..", no "/", and no symbolic link is ever followed (the Sentry resolves
- * them). Calls that Linux offers only by path go through /proc/self/fd/N of our own descriptor:
- * it leads to the very inode, whose type was looked at when the descriptor was made and never
- * changes, so no rename in between makes it another file. docs/decisions/gofer.md goes through the
- * requests one by one.
+ * Everything is done relative to descriptors and one component at a time, so nothing outside the tree can be
+ * named: no "..", no "/", and no link is ever followed (the Sentry resolves them). Calls that Linux offers only
+ * by path go through /proc/self/fd/N of our own descriptor: it leads to the very inode, whose type was looked at
+ * and never changes, so no rename makes it another file. docs/decisions/gofer.md goes through the requests.
  */
 import * as fs from '../../native/fs.ts';
 import * as socket from '../../native/socket.ts';
@@ -29,6 +27,7 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   O_WRONLY,
@@ -323,6 +322,10 @@ export class LocalFile implements FileNode {
     }
     fs.close(fd);
     return result === -EADDRINUSE ? -EEXIST : result;
+  }
+
+  openFifo(access: number): number {
+    return fs.open(stat.procPath(this.fd), access | O_NONBLOCK | O_CLOEXEC);
   }
 
   readlink(): string | number {

@@ -70,6 +70,8 @@ export interface FileNode {
   connect(type: number): OpenSocket | number;
   /** A new socket, bound to `name` in this directory. */
   bind(name: string, type: number, mode: number, owner: Owner): OpenSocket | number;
+  /** A host descriptor of this fifo, open with O_RDONLY, O_WRONLY or O_RDWR, that does not wait. */
+  openFifo(access: number): number;
   readlink(): string | number;
   link(name: string, target: FileNode): number;
   rename(oldName: string, newDirectory: FileNode, newName: string): number;

@@ -220,6 +220,7 @@ test(
       () => msg('Tsetowner', { uid: random(3) }),
       () => msg('Twatch', { fid: fid() }),
       () => msg('Tunwatch', { wd: random(4) }),
+      () => msg('Tfifo', { fid: fid(), access: random(4) }),
       () => msg('Tlopen', { fid: fid(), flags: p9.P9_PATH }),
       () => msg('Tflush', { oldtag: random(5) }),
     ];

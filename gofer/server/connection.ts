@@ -6,7 +6,7 @@
  * output. No input is handled while a reply of full size would not fit behind the unsent output;
  * so a client that does not read its replies stops being read, and memory stays bounded.
  */
-import type { HostUds } from '../../spec/control/boot.ts';
+import type { HostFifo, HostUds } from '../../spec/control/boot.ts';
 import { EINVAL, EIO, EOPNOTSUPP } from '../../spec/linux/errno.ts';
 import { decodeFields, encodeMessage, messageName } from '../../spec/p9/codec.ts';
 import {
@@ -38,6 +38,8 @@ export interface ConnectionOptions {
   readonly maxFids: number;
   /** What the client may do with sockets of the host. */
   readonly hostUds?: HostUds;
+  /** And with fifos. */
+  readonly hostFifo?: HostFifo;
   /** The client runs on this processor now. */
   readonly place?: (cpu: number) => void;
   /** Duplicates a descriptor for donation, or -errno. */
@@ -59,6 +61,7 @@ export class Connection {
   readonly backend: Backend;
   readonly readonly: boolean;
   readonly hostUds: HostUds;
+  readonly hostFifo: HostFifo;
   private readonly dup: (fd: number) => number;
   readonly place: (cpu: number) => void;
   msize = MSIZE_BEFORE_VERSION;
@@ -85,6 +88,7 @@ export class Connection {
     this.backend = options.backend;
     this.readonly = options.readonly;
     this.hostUds = options.hostUds ?? 'none';
+    this.hostFifo = options.hostFifo ?? 'none';
     this.dup = options.dup;
     this.place = options.place ?? (() => undefined);
     this.fids = new FidTable(options.maxFids);

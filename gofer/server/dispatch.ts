@@ -6,6 +6,7 @@ import { EINVAL, EOPNOTSUPP, EROFS } from '../../spec/linux/errno.ts';
 import { type Fields, MESSAGES, type ReplyTo, type RequestName } from '../../spec/p9/messages.ts';
 import type { Connection } from './connection.ts';
 import * as directory from './directory_requests.ts';
+import * as fifo from './fifo_requests.ts';
 import * as file from './file_requests.ts';
 import * as session from './session_requests.ts';
 import * as socket from './socket_requests.ts';
@@ -63,6 +64,7 @@ const HANDLERS: Handlers = {
   Treaddirplus: directory.readdirPlus,
   Tconnect: socket.connect,
   Tbind: socket.bind,
+  Tfifo: fifo.open,
   Txattrwalk: xattr.walk,
   Txattrcreate: xattr.create,
 };

@@ -1,4 +1,5 @@
 /** A client that owns the Sentry: what it may not name, and what it may not make the gofer hold. */
+import { execFileSync } from 'node:child_process';
 import * as nodeFs from 'node:fs';
 import * as path from 'node:path';
 import { expect, test } from 'vitest';
@@ -308,4 +309,36 @@ test('directories are watched, nothing else; how many is bounded', () => {
   const proc = new P9Session('/proc').start();
   expect(errnoOf(proc, 'Twatch', { fid: 0 })).toBe(EOPNOTSUPP);
   proc.close();
+});
+
+test('fifos are opened where that is allowed, and nothing else is as one', () => {
+  const tree = treeOfTest();
+  const before = openFds();
+  nodeFs.writeFileSync(path.join(tree, 'f'), '');
+  nodeFs.symlinkSync('p', path.join(tree, 'l'));
+  execFileSync('mkfifo', [path.join(tree, 'p')]);
+  const s = new P9Session(tree).start();
+  ['f', 'l', 'p'].forEach((name, i) => walk(s, 1 + i, name));
+  expect(errnoOf(s, 'Tfifo', { fid: 9, access: 0 })).toBe(EBADF);
+  for (const fid of [0, 1, 2]) expect(errnoOf(s, 'Tfifo', { fid, access: 0 })).toBe(EINVAL);
+  for (const access of [3, 4, 0o1000]) {
+    expect(errnoOf(s, 'Tfifo', { fid: 3, access })).toBe(EINVAL);
+  }
+  // Nobody reads, and what was given away is not kept.
+  for (let i = 0; i < 3; i++) {
+    expect(errnoOf(s, 'Tfifo', { fid: 3, access: 1 })).toBe(ENXIO);
+    expect(errnoOf(s, 'Tfifo', { fid: 3, access: 0 })).toBe(0);
+    s.drain();
+  }
+  expect(errnoOf(s, 'Tlopen', { fid: 3, flags: 0 })).toBe(ENXIO);
+  s.close();
+  const readonly = new P9Session(tree, { readonly: true }).start();
+  walk(readonly, 3, 'p');
+  for (const access of [1, 2]) expect(errnoOf(readonly, 'Tfifo', { fid: 3, access })).toBe(EROFS);
+  readonly.close();
+  const none = new P9Session(tree, { hostFifo: 'none' }).start();
+  walk(none, 3, 'p');
+  expect(errnoOf(none, 'Tfifo', { fid: 3, access: 0 })).toBe(EPERM);
+  none.close();
+  expect(openFds()).toBe(before);
 });

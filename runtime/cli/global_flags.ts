@@ -2,6 +2,7 @@
 
 import type {
   FileAccess,
+  HostFifo,
   HostUds,
   NetworkName,
   OverlayScope,
@@ -64,8 +65,8 @@ export const GLOBAL_SYNTAX = {
     'host-fifo': {
       kind: 'string',
       default: 'none',
-      choices: ['none'],
-      help: 'which named pipes of the host in volumes are opened: none',
+      choices: ['none', 'open'],
+      help: 'named pipes of the host in volumes: open them (open), or have ones of the sandbox (none)',
     },
     version: { kind: 'boolean', alias: 'v', help: 'print the version' },
     help: { kind: 'boolean', alias: 'h', help: 'print this help' },
@@ -92,6 +93,7 @@ export interface RuntimeConfig {
   readonly overlay: OverlayScope;
   readonly fileAccess: FileAccess;
   readonly hostUds: HostUds;
+  readonly hostFifo: HostFifo;
 }
 
 /** Where the flags do not say: what of the environment counts. */
@@ -120,6 +122,7 @@ export function runtimeConfig(flags: GlobalFlags, around: Surroundings): Runtime
     overlay: overlayScope(flags.overlay2),
     fileAccess: flags['file-access'] === 'shared' ? 'shared' : 'exclusive',
     hostUds: flags['host-uds'] as HostUds,
+    hostFifo: flags['host-fifo'] as HostFifo,
   };
 }
 

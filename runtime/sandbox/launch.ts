@@ -117,6 +117,7 @@ function forkGofer(
   const pid = host.forkGofer(childPlan, {
     mounts: trees.map((tree, index) => ({ ...tree, fd: goferEnds[index] ?? -1 })),
     hostUds: plan.config.hostUds,
+    hostFifo: plan.config.hostFifo,
     rootless: plan.config.rootless,
     debugLogFd: output.debugFd,
     stderrFd: output.stderrFd,
@@ -195,6 +196,7 @@ function bootConfig(
     overlay: config.overlay,
     fileAccess: config.fileAccess,
     hostUds: config.hostUds,
+    hostFifo: config.hostFifo,
     listenerFd,
     connectionFd,
     debugLogFd: config.debug || config.strace ? output.debugFd : -1,

@@ -17,6 +17,7 @@ import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from '../../spec/l
 import { S_IFREG } from '../../spec/linux/stat.ts';
 import type { Config, Mount as MountSpec } from '../../spec/oci/config.ts';
 import { GoferFileSystem } from '../fsimpl/gofer/gofer_file_system.ts';
+import { HostFifoFiles } from '../fsimpl/host/host_fifo.ts';
 import { UnixHostSocket } from '../fsimpl/host/unix_host_socket.ts';
 import { Overlay } from '../fsimpl/overlay/overlay.ts';
 import { Container } from '../kernel/container.ts';
@@ -154,6 +155,7 @@ class Builder {
         binds: bindsOnHost(this.config.hostUds),
         open: (socket, type) => new UnixHostSocket(socket, type, kernel.poller),
       },
+      hostFifos: this.config.hostFifo === 'open' ? new HostFifoFiles(kernel) : null,
       slow: (request) => this.kernel.warn(slowness(field, request)),
       lost: () => this.kernel.warn(`the gofer of ${field} has ended: its files answer EIO`),
     });

@@ -133,7 +133,7 @@ export abstract class Inode {
 
   /**
    * For inodes that are opened in a way of their own whatever their type is, such as those of host
-   * descriptors; null for all others.
+   * descriptors and fifos of the host; null for all others.
    */
   openSpecial(_caller: FsCaller, _path: Path, _flags: number): OpenFile | number | null {
     return null;

@@ -37,6 +37,9 @@ export function bindsOnHost(sockets: HostUds): boolean {
   return sockets === 'create' || sockets === 'all';
 }
 
+/** Fifos of the host in volumes: the application may open them, or has fifos of its own in their place. */
+export type HostFifo = 'none' | 'open';
+
 export interface BootConfig {
   readonly sandboxId: string;
   readonly platform: PlatformChoice;
@@ -44,6 +47,7 @@ export interface BootConfig {
   readonly overlay: OverlayScope;
   readonly fileAccess: FileAccess;
   readonly hostUds: HostUds;
+  readonly hostFifo: HostFifo;
   /** Listening control socket (SOCK_STREAM, nonblocking). */
   readonly listenerFd: number;
   /** The first, already connected control connection: that of the CLI that boots. */
@@ -93,6 +97,7 @@ export interface GoferConfig {
   /** [0] is the container's root file system. */
   readonly mounts: readonly GoferMount[];
   readonly hostUds: HostUds;
+  readonly hostFifo: HostFifo;
   /** Namespaces were not to be had: serve without them and report which layers are missing. */
   readonly rootless: boolean;
   readonly debugLogFd: number;

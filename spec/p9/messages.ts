@@ -26,6 +26,8 @@
  * - Tconnect connects a new host socket of SOCK_* `type` to the one that `fid` is; Tbind makes the socket
  *   `name` in a directory. Both donate the new socket, which does not wait (O_NONBLOCK). Only where the
  *   server was told to (--host-uds).
+ * - Tfifo opens the fifo that `fid` is with the access mode of Tlopen's flags, and donates the descriptor, which
+ *   does not wait. The fid stays as it is. Only where the server was told to (--host-fifo).
  */
 
 /** Field types: what stands on the wire, and (FieldValues) what it is in TypeScript. */
@@ -203,6 +205,8 @@ export const MESSAGES = {
   Rwatch: [143, { wd: 'u32', iounit: 'u32' }],
   Tunwatch: [144, { wd: 'u32' }],
   Runwatch: [145, {}],
+  Tfifo: [146, { fid: 'u32', access: 'u32' }],
+  Rfifo: [147, { iounit: 'u32' }],
 } as const satisfies Record<string, readonly [number, Record<string, FieldType>]>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -21,6 +21,8 @@ const HERE = import.meta.dirname;
 const TREE = join(ROOT, 'build/escape/root');
 const PROGRAMS = ['volumes', 'proc_tricks', 'mounts', 'sizes', 'pointers', 'stub'];
 const RACE_S = 30;
+/** Longer than the sandbox needs to start and race. */
+const FIFO_RACE_S = 12;
 const TIMEOUT_MS = 90_000;
 const CFLAGS = [
   ...['-std=gnu17', '-O1', '-g0', '-static', '-pthread', '-Wall', '-Wextra', '-Werror'],
@@ -94,6 +96,18 @@ class World {
     this.before = this.state();
   }
 
+  /** For --host-fifo=open: fifos in the volumes, one outside with the secret, and what takes their place. */
+  async makeFifos(): Promise<void> {
+    const fifos = [join(this.ro, 'fifo'), join(this.rw, 'swap'), join(this.rw, 'swap.fifo')];
+    await must(['mkfifo', '-m', '666', join(this.outside, 'fifo'), ...fifos]);
+    this.fifo = fs.openSync(join(this.outside, 'fifo'), 'r+');
+    fs.writeSync(this.fifo, this.secret);
+    fs.writeFileSync(join(this.rw, 'swap.file'), 'inside', { mode: 0o666 });
+    await must(['mknod', '-m', '666', join(this.rw, 'swap.device'), 'c', '1', '1']);
+    fs.symlinkSync('../outside/fifo', join(this.rw, 'swap.link'));
+    this.before = this.state();
+  }
+
   /** What must not change: every file outside and in the read-only volume, and our own binary. */
   private state(): readonly string[] {
     const lines: string[] = [];
@@ -147,7 +161,8 @@ class World {
       const name = bytes.toString('latin1');
       const s = fs.lstatSync(Buffer.concat([Buffer.from(`${directory}/`), bytes]));
       const device = s.isCharacterDevice() || s.isBlockDevice();
-      if (device && name !== 'host-device') found.push(`a device in the volume: ${name}`);
+      if (device && name !== 'host-device' && !name.startsWith('swap'))
+        found.push(`a device in the volume: ${name}`);
       if (name.startsWith('set-id') && (s.mode & 0o6000) !== 0 && s.uid === 0) {
         found.push(`${name} is set-ID to root`);
       }
@@ -196,7 +211,7 @@ async function build(): Promise<void> {
   for (const path of ['proc', 'dev', 'sys', 'tmp', 'etc', 'rw', 'ro', 'mnt', 'bin']) {
     fs.mkdirSync(join(TREE, path), { recursive: true });
   }
-  for (const name of [...PROGRAMS, 'race', 'sockets']) {
+  for (const name of [...PROGRAMS, 'race', 'sockets', 'fifos']) {
     const source = join(HERE, `${name}.c`);
     await must(['gcc', ...CFLAGS, '-o', join(TREE, 'bin', name), source]);
   }
@@ -249,6 +264,19 @@ async function sockets(tally: Tally, runtime: string, filter: string): Promise<v
   const args = ['/bin/sockets', world.outside, `${world.victim.pid}`];
   const result = await inSandbox(runtime, world, args, undefined, ['--host-uds=all']);
   judge(tally, 'sockets', world, result);
+  world.release();
+}
+
+/** With fifos of the host allowed, nothing else is opened in their place. */
+async function fifos(tally: Tally, runtime: string, filter: string): Promise<void> {
+  if (!'fifos'.includes(filter)) return;
+  const world = new World();
+  await world.makeFifos();
+  const host = run([join(TREE, 'bin/fifos'), 'swap', world.rw, `${FIFO_RACE_S}`]);
+  const args = ['/bin/fifos', world.outside, `${world.victim.pid}`];
+  const result = await inSandbox(runtime, world, args, undefined, ['--host-fifo=open']);
+  await host;
+  judge(tally, 'fifos', world, result);
   world.release();
 }
 
@@ -308,6 +336,7 @@ export async function runEscape(runtimes: readonly string[], filter: string): Pr
   for (const [i, runtime] of ours.entries()) {
     await programs(tallies[i]!, runtime, filter);
     await sockets(tallies[i]!, runtime, filter);
+    await fifos(tallies[i]!, runtime, filter);
     await configs(tallies[i]!, runtime, filter);
   }
   await Promise.all(races);

@@ -1,24 +1,28 @@
 /** For tests: a session of the gofer's 9P server on a real tree, without a socket. */
 import { LocalTree } from '../../gofer/localfs/local_tree.ts';
-import { Connection } from '../../gofer/server/connection.ts';
+import { Connection, type ConnectionOptions } from '../../gofer/server/connection.ts';
 import * as fs from '../../native/fs.ts';
 import { F_DUPFD_CLOEXEC } from '../../spec/linux/fcntl.ts';
 import { decodeMessage, encodeToBytes, type Message } from '../../spec/p9/codec.ts';
 import * as p9 from '../../spec/p9/constants.ts';
 import type { Fields, MessageName } from '../../spec/p9/messages.ts';
 
+type SessionOptions = Partial<Pick<ConnectionOptions, 'maxFids' | 'readonly' | 'hostFifo'>>;
+
 export class P9Session {
   readonly tree: LocalTree;
   readonly connection: Connection;
 
-  constructor(path: string, { maxFids = 64, readonly = false } = {}) {
+  constructor(path: string, options: SessionOptions = {}) {
     this.tree = LocalTree.at(path) as LocalTree;
     const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
     this.connection = new Connection({
       backend: this.tree,
-      readonly,
-      maxFids,
+      readonly: false,
+      maxFids: 64,
       hostUds: 'all',
+      hostFifo: 'open',
+      ...options,
       dup,
     });
   }

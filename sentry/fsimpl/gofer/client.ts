@@ -8,8 +8,8 @@
 import * as fs from '../../../native/fs.ts';
 import { fstat } from '../../../native/stat.ts';
 import { EIO, EOPNOTSUPP, EPROTO } from '../../../spec/linux/errno.ts';
-import { F_GETFL, O_NONBLOCK, O_PATH } from '../../../spec/linux/fcntl.ts';
-import { S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
+import { F_GETFL, O_ACCMODE, O_NONBLOCK, O_PATH, O_RDWR } from '../../../spec/linux/fcntl.ts';
+import { S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import { type DirentPlus, decodeDirents, decodeDirentsPlus } from '../../../spec/p9/dirent.ts';
 import type { Fields, P9Attr } from '../../../spec/p9/messages.ts';
@@ -227,14 +227,20 @@ export class Client extends Session {
 
   /** A new host socket of SOCK_* `type`, connected to the one that `fid` is; or -errno. */
   connect(fid: number, type: number): number {
-    return this.socketFrom(this.channel.call('Tconnect', { fid, type }));
+    return this.endFrom(this.channel.call('Tconnect', { fid, type }), S_IFSOCK, O_RDWR);
+  }
+
+  /** A new host descriptor of the fifo that `fid` is, with O_* `access`; or -errno. */
+  openFifo(fid: number, access: number): number {
+    return this.endFrom(this.channel.call('Tfifo', { fid, access }), S_IFIFO, access);
   }
 
   /** A new host socket, bound to `name`; its descriptor, and the fid and attributes of the name. */
   bind(dfid: number, name: string, type: number, how: Creation) {
     this.setOwner(how.uid);
     const { mode, gid } = how;
-    const fd = this.socketFrom(this.channel.call('Tbind', { dfid, name, type, mode, gid }));
+    const reply = this.channel.call('Tbind', { dfid, name, type, mode, gid });
+    const fd = this.endFrom(reply, S_IFSOCK, O_RDWR);
     if (fd < 0) return fd;
     const made = this.lookupNew(dfid, name, how);
     if (typeof made !== 'number') return { ...made, fd };
@@ -242,14 +248,15 @@ export class Client extends Session {
     return made;
   }
 
-  /** The socket that came with a reply: one that would have us wait is no answer. */
-  private socketFrom(reply: object | number): number {
+  /** The socket or fifo that came with a reply: one that would have us wait is no answer. */
+  private endFrom(reply: object | number, type: number, access: number): number {
     const fd = this.channel.hostFd;
     if (typeof reply === 'number') return reply;
     if (fd < 0) return this.broken();
     const s = fstat(fd);
-    const socket = typeof s !== 'number' && (s.mode & S_IFMT) === S_IFSOCK;
-    if (socket && (fs.fcntl(fd, F_GETFL) & O_NONBLOCK) !== 0) return fd;
+    const right = typeof s !== 'number' && (s.mode & S_IFMT) === type;
+    const how = fs.fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK);
+    if (right && how === (access | O_NONBLOCK)) return fd;
     fs.close(fd);
     return this.broken();
   }

@@ -12,6 +12,7 @@ import { S_IFDIR, S_IFMT, S_IFREG } from '../../../spec/linux/stat.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { TimerQueue } from '../../base/timer_queue.ts';
+import type { HostFifos } from '../../vfs/host_fifo.ts';
 import type { HostSocket } from '../../vfs/host_socket.ts';
 import { FileSystem, type Inode } from '../../vfs/inode.ts';
 import type { StatFs } from '../../vfs/stat.ts';
@@ -55,6 +56,8 @@ export interface GoferOptions {
   /** Called when the gofer has not answered for long, and with null when it does again. */
   readonly slow?: (request: string | null) => void;
   readonly hostSockets?: HostSockets;
+  /** Null: fifos are the sandbox's own. */
+  readonly hostFifos?: HostFifos | null;
   /** Shown in /proc/mounts. */
   readonly options?: string;
 }
@@ -66,6 +69,7 @@ export class GoferFileSystem extends FileSystem {
   readonly client: Client;
   readonly exclusive: boolean;
   readonly hostSockets: HostSockets | null;
+  readonly hostFifos: HostFifos | null;
   readonly idle: IdlePool;
   readonly watches: Watches;
   private readonly shownOptions: string;
@@ -82,6 +86,7 @@ export class GoferFileSystem extends FileSystem {
     this.client = client;
     this.exclusive = o.exclusive;
     this.hostSockets = o.hostSockets ?? null;
+    this.hostFifos = o.hostFifos ?? null;
     this.watches = new Watches(client, o.kernel);
     if (o.lost) client.lost = o.lost;
     if (o.slow) client.slow = o.slow;

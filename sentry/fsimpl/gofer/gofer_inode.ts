@@ -4,10 +4,11 @@
  */
 
 import { EACCES, EINVAL, ENODATA, ESTALE } from '../../../spec/linux/errno.ts';
-import { S_IFSOCK } from '../../../spec/linux/stat.ts';
+import { S_IFIFO, S_IFSOCK } from '../../../spec/linux/stat.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
 import { notifyGone } from '../../vfs/fsnotify.ts';
+import type { HostFifoSource } from '../../vfs/host_fifo.ts';
 import type { HostSocket } from '../../vfs/host_socket.ts';
 import { Inode } from '../../vfs/inode.ts';
 import type { Path } from '../../vfs/mount.ts';
@@ -22,7 +23,7 @@ import type { Walked } from './session.ts';
 
 const TOO_FAR = 256;
 
-export class GoferInode extends Inode {
+export class GoferInode extends Inode implements HostFifoSource {
   declare readonly fs: GoferFileSystem;
   protected attr: P9Attr;
   /** Cached attributes are known to be out of date. */
@@ -171,6 +172,16 @@ export class GoferInode extends Inode {
 
   override open(_caller: FsCaller, _path: Path, _flags: number): OpenFile | number {
     return -EACCES; // The VFS opens special files by their type and never comes here.
+  }
+
+  /** A fifo is the VFS's own unless it may be one of the host. */
+  override openSpecial(_caller: FsCaller, path: Path, flags: number): OpenFile | number | null {
+    return this.type === S_IFIFO ? (this.fs.hostFifos?.open(this, path, flags) ?? null) : null;
+  }
+
+  openHostFifo(access: number): number {
+    const fid = this.fid();
+    return fid < 0 ? fid : this.fs.client.openFifo(fid, access);
   }
 
   override connectSocket(type: number): HostSocket | number | null {

@@ -40,6 +40,41 @@ const READY_WRITE_BYTES = 4096;
 const TERMINAL_WRITE_BYTES = 256;
 const SPANS = 64;
 
+/** The next pieces of `buffer`, at most `limit` bytes. */
+export function views(buffer: IoBuffer, limit: number): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let left = limit;
+  for (const s of buffer.spans(SPANS)) {
+    const n = Math.min(s.length, left);
+    pieces.push(s.bytes.subarray(s.start, s.start + n));
+    left -= n;
+    if (left === 0) break;
+  }
+  if (pieces.length > 0) return pieces;
+  const s = buffer.peek();
+  return s === null ? [] : [s.bytes.subarray(s.start, s.start + Math.min(s.length, limit))];
+}
+
+/** `n` bytes of those pieces went to or came from the host, or it said -errno. */
+export function moved(buffer: IoBuffer, n: number): number {
+  if (n <= 0) return n;
+  // A piece of a mapped host file must be acknowledged through its window; plain memory is skipped.
+  const plain = buffer.spans(1).length > 0;
+  if (plain) buffer.skip(n);
+  else buffer.advance(n);
+  return n;
+}
+
+/** POLL* that hold for host descriptor `fd`. */
+export function readiness(fd: number): number {
+  const look: PollFd = { fd, events: POLLIN | POLLOUT, revents: 0 };
+  if (poll([look], 0) <= 0) return 0;
+  let events = look.revents & (POLLIN | POLLOUT | POLLHUP | POLLERR);
+  if ((events & POLLIN) !== 0) events |= POLLRDNORM;
+  if ((events & POLLOUT) !== 0) events |= POLLWRNORM;
+  return events;
+}
+
 export class HostFile extends OpenFile {
   declare readonly inode: HostInode;
   private readonly queue: WaitQueue | null;
@@ -65,49 +100,20 @@ export class HostFile extends OpenFile {
   }
 
   override poll(): number {
-    if (this.queue === null) return ALWAYS_READY;
-    const look: PollFd = { fd: this.fd, events: POLLIN | POLLOUT, revents: 0 };
-    if (poll([look], 0) <= 0) return 0;
-    let events = look.revents & (POLLIN | POLLOUT | POLLHUP | POLLERR);
-    if ((events & POLLIN) !== 0) events |= POLLRDNORM;
-    if ((events & POLLOUT) !== 0) events |= POLLWRNORM;
-    return events;
-  }
-
-  private views(buffer: IoBuffer, limit: number): Uint8Array[] {
-    const views: Uint8Array[] = [];
-    let left = limit;
-    for (const s of buffer.spans(SPANS)) {
-      const n = Math.min(s.length, left);
-      views.push(s.bytes.subarray(s.start, s.start + n));
-      left -= n;
-      if (left === 0) break;
-    }
-    if (views.length > 0) return views;
-    const s = buffer.peek();
-    return s === null ? [] : [s.bytes.subarray(s.start, s.start + Math.min(s.length, limit))];
-  }
-
-  private moved(buffer: IoBuffer, n: number): number {
-    if (n <= 0) return n;
-    // A piece of a mapped host file must be acknowledged through its window; plain memory is skipped.
-    const plain = buffer.spans(1).length > 0;
-    if (plain) buffer.skip(n);
-    else buffer.advance(n);
-    return n;
+    return this.queue === null ? ALWAYS_READY : readiness(this.fd);
   }
 
   override read(_caller: FsCaller, dst: IoBuffer): number {
-    const into = this.views(dst, Number.MAX_SAFE_INTEGER);
+    const into = views(dst, Number.MAX_SAFE_INTEGER);
     if (into.length === 0) return 0;
-    if (this.queue === null) return this.moved(dst, readv(this.fd, into));
+    if (this.queue === null) return moved(dst, readv(this.fd, into));
     if (this.nowait) {
       const r = readvNowait(this.fd, into);
-      if (r !== -EOPNOTSUPP && r !== -ESPIPE) return this.moved(dst, r);
+      if (r !== -EOPNOTSUPP && r !== -ESPIPE) return moved(dst, r);
       this.nowait = false;
     }
     if ((this.poll() & (POLLIN | POLLHUP | POLLERR)) === 0) return -EAGAIN;
-    return this.moved(dst, readv(this.fd, into));
+    return moved(dst, readv(this.fd, into));
   }
 
   override write(_caller: FsCaller, src: IoBuffer): number {
@@ -122,28 +128,28 @@ export class HostFile extends OpenFile {
 
   private writeSome(src: IoBuffer): number {
     if (this.queue === null) {
-      return this.moved(src, writev(this.fd, this.views(src, Number.MAX_SAFE_INTEGER)));
+      return moved(src, writev(this.fd, views(src, Number.MAX_SAFE_INTEGER)));
     }
     if (this.nowait) {
-      const r = writevNowait(this.fd, this.views(src, Number.MAX_SAFE_INTEGER));
-      if (r !== -EOPNOTSUPP && r !== -ESPIPE) return this.moved(src, r);
+      const r = writevNowait(this.fd, views(src, Number.MAX_SAFE_INTEGER));
+      if (r !== -EOPNOTSUPP && r !== -ESPIPE) return moved(src, r);
       this.nowait = false;
     }
     if ((this.poll() & (POLLOUT | POLLERR | POLLHUP)) === 0) return -EAGAIN;
     const limit = this.kind === S_IFCHR ? TERMINAL_WRITE_BYTES : READY_WRITE_BYTES;
-    return this.moved(src, writev(this.fd, this.views(src, limit)));
+    return moved(src, writev(this.fd, views(src, limit)));
   }
 
   override pread(_caller: FsCaller, dst: IoBuffer, offset: number): number {
     if (this.kind === S_IFIFO || this.kind === S_IFSOCK) return -ESPIPE;
-    const into = this.views(dst, Number.MAX_SAFE_INTEGER);
-    return into.length === 0 ? 0 : this.moved(dst, preadv(this.fd, into, offset));
+    const into = views(dst, Number.MAX_SAFE_INTEGER);
+    return into.length === 0 ? 0 : moved(dst, preadv(this.fd, into, offset));
   }
 
   override pwrite(_caller: FsCaller, src: IoBuffer, offset: number): number {
     if (this.kind === S_IFIFO || this.kind === S_IFSOCK) return -ESPIPE;
-    const from = this.views(src, Number.MAX_SAFE_INTEGER);
-    return from.length === 0 ? 0 : this.moved(src, pwritev(this.fd, from, offset));
+    const from = views(src, Number.MAX_SAFE_INTEGER);
+    return from.length === 0 ? 0 : moved(src, pwritev(this.fd, from, offset));
   }
 
   override seek(offset: number, whence: number): number {

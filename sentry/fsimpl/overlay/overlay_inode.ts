@@ -3,9 +3,11 @@
  * fifos, sockets, device nodes.
  */
 import { ENOENT } from '../../../spec/linux/errno.ts';
+import type { FsCaller } from '../../vfs/caller.ts';
 import type { HostSocket } from '../../vfs/host_socket.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import { MemoryInode } from '../../vfs/memory_inode.ts';
+import type { Path } from '../../vfs/mount.ts';
 import type { OpenFile } from '../../vfs/open_file.ts';
 import type { Stat } from '../../vfs/stat.ts';
 import type { Overlay } from './overlay.ts';
@@ -86,6 +88,10 @@ export class OverlayNode extends MemoryInode {
 
   override open(): OpenFile | number {
     return -ENOENT; // The VFS opens these by their type and never comes here.
+  }
+
+  override openSpecial(caller: FsCaller, path: Path, flags: number): OpenFile | number | null {
+    return this.lower?.openSpecial(caller, path, flags) ?? null;
   }
 
   override connectSocket(type: number): HostSocket | number | null {

@@ -12,9 +12,17 @@ import { GoferFileSystem } from '../../../sentry/fsimpl/gofer/gofer_file_system.
 import { IoBuffer } from '../../../sentry/mm/io_buffer.ts';
 import type { FsCaller } from '../../../sentry/vfs/caller.ts';
 import { Dentry } from '../../../sentry/vfs/dentry.ts';
+import type { HostFifos } from '../../../sentry/vfs/host_fifo.ts';
 import type { Inode } from '../../../sentry/vfs/inode.ts';
 import { MountNamespace } from '../../../sentry/vfs/mount.ts';
-import { O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDWR } from '../../../spec/linux/fcntl.ts';
+import {
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+} from '../../../spec/linux/fcntl.ts';
 import {
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -242,6 +250,15 @@ Channel.prototype.flush = function (this: Channel): void {
   while (server !== null && recv(server.fd, dropped, MSG_DONTWAIT) > 0);
 };
 
+/** None of the server's descriptors is a fifo that does not wait. */
+const HOST_FIFOS: HostFifos = {
+  open(source, _path, flags) {
+    const fd = source.openHostFifo(flags);
+    must(fd < 0, `the server's descriptor ${fd} was taken for a fifo`);
+    return fd;
+  },
+};
+
 /** Does to the tree what a container would, as far as it lasts. */
 class Visitor {
   private readonly fs: GoferFileSystem;
@@ -262,6 +279,7 @@ class Visitor {
     inode.setattr({ mode: 0o600, size: 10 });
     inode.readlink();
     inode.connectSocket(SOCK_STREAM);
+    this.fifo(inode);
     if (inode.isDirectory) this.directory(inode, depth);
     else if (inode.isRegular) this.file(inode);
     inode.forget();
@@ -289,6 +307,13 @@ class Visitor {
     inode.rename('a', first, inode, 'z', found[1] ?? null, 0);
     inode.unlink('z', first);
     inode.rmdir('b', first);
+  }
+
+  private fifo(inode: Inode): void {
+    const dentry = new Dentry(this.mounts.root.root, 'name', inode);
+    for (const flags of [O_RDONLY, O_RDWR]) {
+      inode.openSpecial(caller, { mount: this.mounts.root, dentry }, flags);
+    }
   }
 
   private file(inode: Inode): void {
@@ -340,7 +365,7 @@ export class P9Client implements Target {
       throw new Error(`the server's descriptor ${fd} was taken for a socket that does not wait`);
     };
     const hostSockets = { connects: true, binds: true, open: refuse };
-    const options = { kernel, devMinor: 9, exclusive, hostSockets };
+    const options = { kernel, devMinor: 9, exclusive, hostSockets, hostFifos: HOST_FIFOS };
     const tree = GoferFileSystem.connect(pair[0], options);
     if (typeof tree !== 'number') {
       new Visitor(tree).visit(tree.root, 0);

@@ -12,6 +12,7 @@ import { CAREFUL } from './careful.ts';
 import type { Check } from './check.ts';
 import { CONTROL } from './control_fuzz.ts';
 import { EXHAUSTION } from './exhaustion.ts';
+import { HOST_FIFOS } from './host_fifos.ts';
 import { HOST_SOCKETS } from './host_sockets.ts';
 import { HUNG_GOFER } from './hung_gofer.ts';
 import { IDLE } from './idle.ts';
@@ -30,7 +31,7 @@ import { World } from './world.ts';
 
 const TREE = path.join(ROOT, 'build/oci/root');
 const PROGRAMS =
-  'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc';
+  'sh cat sleep echo ls true false id mount kill head wc touch mkdir stat dd ps env pwd grep readlink hostname printf seq test rm chmod usleep timeout mv ln cut tr od df ulimit nproc mkfifo';
 /** What the platform has to do with: done on each. */
 const ON_EACH: readonly Check[] = [
   ...PLATFORM,
@@ -40,6 +41,7 @@ const ON_EACH: readonly Check[] = [
   ...EXHAUSTION,
   ...IDLE,
   ...STUBS,
+  ...HOST_FIFOS,
   ...HOST_SOCKETS,
   ...KILLS,
   ...SHARED_VOLUMES,
@@ -74,7 +76,7 @@ async function makeTree(): Promise<void> {
   fs.writeFileSync(path.join(TREE, 'bin/not-executable'), '#!/bin/sh\n', { mode: 0o644 });
   fs.writeFileSync(path.join(TREE, 'bin/bad-elf'), '\x7fELF\x02\x01\x01garbage', { mode: 0o755 });
   fs.writeFileSync(path.join(TREE, 'data/file'), 'from the host\n');
-  await Promise.all(['hog', 'host_socket', 'volume'].map(compile));
+  await Promise.all(['hog', 'host_fifo', 'host_socket', 'volume'].map(compile));
 }
 
 async function compile(name: string): Promise<void> {
