@@ -13,6 +13,6 @@ export const FLAGS = [
   '--v8-pool-size=0',
   '--disable-sigusr1',
   '--no-rehash-snapshot',
-  '--invocation-count-for-feedback-allocation=80',
+  '--invocation-count-for-feedback-allocation=20',
   '--invocation-count-for-maglev=1000',
 ];

@@ -19,9 +19,11 @@ namespace runsc::systrap {
 namespace {
 
 // What sleeping and being woken may cost: from the doorbell to the end of the sleep, 5 µs on a bare
-// machine and tens where an idle processor has left its virtual machine. Threads tell when they rang,
-// and can lie: within these bounds it is their own sandbox's time.
-constexpr double kLeastWakeNs = 5e3;
+// machine and tens where an idle processor has left its virtual machine, and as much again for the thread, which
+// sleeps as well when its answer takes that long. Threads tell when they rang, and can lie: within these
+// bounds it is their own sandbox's time.
+constexpr double kSides = 2;
+constexpr double kLeastWakeNs = 20e3;
 constexpr double kMostWakeNs = 100e3;
 constexpr double kFirstWakeNs = 60e3;
 // A sample says this much.
@@ -94,7 +96,7 @@ void LearnFromWaking(int slot) {
   if (systrap.threads[static_cast<size_t>(slot)].near) return;
   double ns = static_cast<double>(ticks) * 1e6 / static_cast<double>(systrap.ticks_per_ms);
   if (ns > 2 * kMostWakeNs) return;
-  wake_ns += (std::clamp(ns, kLeastWakeNs, kMostWakeNs) - wake_ns) * kWakeWeight;
+  wake_ns += (std::clamp(kSides * ns, kLeastWakeNs, kMostWakeNs) - wake_ns) * kWakeWeight;
   systrap.shared->wake_ns = static_cast<uint32_t>(wake_ns);
 }
 
