@@ -63,6 +63,14 @@ function row(one: BenchCase, found: Figures): string {
   return `| ${one.name} | ${cells.join(' | ')} | ${toNative} | ${target} | ${toDebian.map(show).join(' | ')} |`;
 }
 
+/** What is said of a case that misses its target, or null. */
+function missed(one: BenchCase, found: Figures): string | null {
+  const reached = ratio(found, 'systrap', 'native');
+  if (one.target === undefined || !(reached > one.target)) return null;
+  const profile = one.profile ?? 'no profile has been made';
+  return `- **${one.name}**: ${show(reached)} × instead of ${one.target} ×. ${profile}.`;
+}
+
 function idleRows(idle: ReadonlyMap<Name, IdleSandbox>): string[] {
   const line = (title: string, pick: (value: IdleSandbox) => string) => {
     const cells = NAMES.map((name) => idle.get(name)).map((value) => (value ? pick(value) : '–'));
@@ -107,6 +115,7 @@ const chosen =
 const rootfs = await debianRootfs();
 await makeInputs();
 const rows: string[] = [];
+const misses: string[] = [];
 const cases = CASES.filter((one) => one.name.includes(values.filter));
 for (const [index, one] of cases.entries()) {
   process.stdout.write(`[${index + 1}/${cases.length}] ${one.name}:`);
@@ -114,6 +123,8 @@ for (const [index, one] of cases.entries()) {
   for (const [name, value] of found) process.stdout.write(` ${name} ${show(value)}`);
   process.stdout.write(` ${one.unit}, ${show(ratio(found, 'systrap', 'native'))} × native\n`);
   rows.push(row(one, found));
+  const miss = missed(one, found);
+  if (miss !== null) misses.push(miss);
 }
 if (values.filter === '') rows.push(...(await measureIdle(chosen, rootfs)));
 const filters = /^(filters)?$/.test(values.filter) ? await measureFilters(rootfs) : [];
@@ -130,6 +141,10 @@ ${rows.join('\n')}
 
 Private memory is PSS without pages of files, summed over the processes of the sandbox: for ours the Sentry, the Gofer
 and the host processes that hold the application's memory.
+
+## Targets that systrap misses, and where the time goes
+
+${misses.join('\n') || 'None.'}
 
 ## The system call filters
 
