@@ -53,6 +53,13 @@ ${complete.join(', ')}
 
 ${absent.join(', ')}
 
+## What a program can tell of systrap
+
+On systrap hot \`syscall\` instructions of mapped files are replaced by jumps (docs/decisions/systrap_call_sites.md). \`--platform=ptrace\` replaces nothing.
+
+- A program that reads its own text sees them; one that copies it elsewhere and runs the copy breaks.
+- \`rdgsbase\`, which AT_HWCAP2 does not offer, shows an address that is not the program's.
+
 ## Tests whose result is known to differ from Linux or from runc
 
 A test of this list that passes counts as a failure, so the list cannot outlive its reasons.
