@@ -259,8 +259,10 @@ void HideMappings(const void* const* needed, size_t count) {
       return at >= mapping.start && at < mapping.end;
     });
     // The vDSO's pages could not be unmarked for a later fork.
-    if (is_needed || mapping.is_special) continue;
-    madvise(reinterpret_cast<void*>(mapping.start), mapping.end - mapping.start, MADV_DONTFORK);
+    if (mapping.is_special) continue;
+    // Another platform, which then did not start, may have hidden what this one needs.
+    madvise(reinterpret_cast<void*>(mapping.start), mapping.end - mapping.start,
+            is_needed ? MADV_DOFORK : MADV_DONTFORK);
   }
 }
 
