@@ -48,6 +48,8 @@ test.runIf(asRoot)('serves, confined, until its clients are gone', async () => {
   expect(/CapPrm:\t(\w+)/.exec(status)![1]).toBe('000000000000001f');
   expect(/CapBnd:\t(\w+)/.exec(status)![1]).toBe('000000000000001f');
   expect(/NoNewPrivs:\t(\d)/.exec(status)![1]).toBe('1');
+  // A donated descriptor is closed after its reply was sent: the next reply comes after that.
+  expect(clients[1]!.getattr(roots[1]!.fid)).toMatchObject({ size: 5 });
   const kinds = nodeFs
     .readdirSync(`${proc}/fd`)
     .map((fd) => nodeFs.readlinkSync(`${proc}/fd/${fd}`));
@@ -82,6 +84,7 @@ test('descriptors that a client sends are not kept', async () => {
   const root = client.attach();
   if (typeof root === 'number') throw new Error(`errno ${-root}`);
   const held = (): number => nodeFs.readdirSync(`/proc/${gofer.pid()}/fd`).length;
+  expect(client.getattr(root.fid)).toBeTypeOf('object');
   const before = held();
   const message = encodeToBytes('Tgetattr', 1, { fid: 99, mask: 0 }, 64)!;
   const mine = nodeFs.openSync(import.meta.filename, 'r');
@@ -90,6 +93,8 @@ test('descriptors that a client sends are not kept', async () => {
     expect(recv(gofer.fds[0]!, new Uint8Array(64))).toBe(11);
   }
   nodeFs.closeSync(mine);
+  // The last of them are closed by the time the next message is answered.
+  expect(client.getattr(root.fid)).toBeTypeOf('object');
   expect(held()).toBe(before);
   client.close();
   expect(await gofer.ended).toBe(0);
