@@ -125,7 +125,10 @@ class Builder {
     if (spec.root.readonly === true) this.namespace.root.flags |= MS_RDONLY;
     for (const path of spec.linux?.readonlyPaths ?? []) this.makeReadonly(path);
     for (const path of spec.linux?.maskedPaths ?? []) this.mask(path);
-    container.onDestroy = () => this.abandon();
+    container.onDestroy = () => {
+      container.sharedMemory.release();
+      this.abandon();
+    };
     return container;
   }
 

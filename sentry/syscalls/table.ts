@@ -31,6 +31,7 @@ import { schedulingSyscalls } from './scheduling.ts';
 import { selectSyscalls } from './select.ts';
 import { sendSyscalls } from './send.ts';
 import { sessionSyscalls } from './session.ts';
+import { sharedMemorySyscalls } from './shared_memory.ts';
 import { signalSyscalls } from './signal.ts';
 import { socketSyscalls } from './socket.ts';
 import { spliceSyscalls } from './splice.ts';
@@ -70,6 +71,7 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   selectSyscalls,
   sendSyscalls,
   sessionSyscalls,
+  sharedMemorySyscalls,
   signalSyscalls,
   socketSyscalls,
   spliceSyscalls,

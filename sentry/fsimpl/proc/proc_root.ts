@@ -10,6 +10,7 @@ import { PseudoDirectory, PseudoSymlink } from '../pseudo/pseudo_file_system.ts'
 import type { ProcFileSystem } from './proc_file_system.ts';
 import { addSysctl } from './sysctl.ts';
 import { addSystemFiles } from './system_files.ts';
+import { addSysvIpc } from './sysvipc.ts';
 import { TaskDirectory, taskIno } from './task_directory.ts';
 
 /** A process id as a file name: no sign, no leading zero. */
@@ -43,6 +44,7 @@ export class ProcRoot extends PseudoDirectory {
     this.addSymlink('mounts', 'self/mounts');
     this.addSymlink('net', 'self/net');
     addSystemFiles(this, fs);
+    addSysvIpc(this.addDirectory('sysvipc'), fs.container);
     addSysctl(this.addDirectory('sys'), fs);
   }
 

@@ -5,6 +5,7 @@ import { CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
 import { EINVAL, EPERM } from '../../../spec/linux/errno.ts';
 import type { Container, UtsNames } from '../../kernel/container.ts';
 import { LINUX_RELEASE, LINUX_SYSNAME, LINUX_VERSION } from '../../kernel/linux_version.ts';
+import { SHMMAX, SHMMNI } from '../../kernel/shared_memory.ts';
 import { type PseudoDirectory, TextFile } from '../pseudo/pseudo_file_system.ts';
 import type { ProcFileSystem } from './proc_file_system.ts';
 
@@ -14,7 +15,7 @@ const CAP_LAST_CAP = 40;
 const UUID_BYTES = 16;
 
 /** Directory to setting to value; see proc_sys_kernel(5), proc_sys_vm(5), proc_sys_fs(5). */
-const CONSTANTS: Readonly<Record<string, Readonly<Record<string, string | number>>>> = {
+const CONSTANTS: Readonly<Record<string, Readonly<Record<string, string | number | bigint>>>> = {
   kernel: {
     cap_last_cap: CAP_LAST_CAP,
     core_pattern: 'core',
@@ -29,6 +30,10 @@ const CONSTANTS: Readonly<Record<string, Readonly<Record<string, string | number
     pid_max: 32768,
     printk: '4\t4\t1\t7',
     randomize_va_space: 2,
+    shm_rmid_forced: 0,
+    shmall: SHMMAX,
+    shmmax: SHMMAX,
+    shmmni: SHMMNI,
     tainted: 0,
     'threads-max': 32768,
     version: LINUX_VERSION,
