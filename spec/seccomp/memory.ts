@@ -13,7 +13,7 @@ const PRIVATE_ANONYMOUS =
   mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE | mman.MAP_FIXED | mman.MAP_STACK;
 
 export const MEMORY_RULES: readonly SyscallRule[] = [
-  { nr: nr.SYS_brk, why: 'malloc' },
+  { nr: nr.SYS_brk, why: 'malloc: the heap that it began with; libc believes no refusal' },
   {
     nr: nr.SYS_mmap,
     why: 'malloc and V8: anonymous memory, never executable',

@@ -3,13 +3,14 @@
  * what exercise.py and the other workloads do breaks.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { syscallName } from '../../spec/linux/syscall_numbers.ts';
-import { GOFER_RULES } from '../../spec/seccomp/gofer.ts';
+import { GOFER_RULES, goferSocketRules } from '../../spec/seccomp/gofer.ts';
 import type { SyscallRule } from '../../spec/seccomp/rule.ts';
-import { sentryRules } from '../../spec/seccomp/sentry.ts';
+import { sentryRules, sentrySocketRules } from '../../spec/seccomp/sentry.ts';
 import { debianRootfs } from '../conformance/rootfs.ts';
 import { run } from '../harness/command.ts';
 import { ociConfig, ROOT } from '../harness/runtime.ts';
@@ -55,6 +56,8 @@ interface Place {
   readonly state: string;
   readonly without: string;
   readonly folder: string;
+  /** The sandbox's /data. */
+  readonly data: string;
   bundle(args: readonly string[], terminal?: boolean): string;
 }
 
@@ -129,25 +132,63 @@ const ends: Workload = async (place) => {
   return ended.status === 0;
 };
 
+const SOCKETS = `
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind('/data/bound')
+server.listen()
+client = socket.socket(socket.AF_UNIX)
+client.connect('/data/host')
+client.shutdown(socket.SHUT_WR)
+assert client.recv(1) == b''
+print('done')
+`;
+
+/** A socket of the host that ends when its client does, and one that is bound there. */
+const sockets: Workload = async (place) => {
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    client.on('error', () => {});
+    client.resume().on('end', () => client.end());
+  });
+  server.listen(join(place.data, 'host'));
+  const bundle = place.bundle(['/usr/bin/python3', '-c', SOCKETS]);
+  const argv = [...place.runsc, '--host-uds=all', 'run', '--bundle', bundle, 'c'];
+  const done = await finishes(place, argv);
+  server.close();
+  return done;
+};
+
+const PLAIN_CLIENT = join(import.meta.dirname, 'plain_client.scenario.ts');
+
+/** A client of the Gofer that is not our Sentry. */
+const plainClient: Workload = (place) =>
+  finishes(place, [process.execPath, ...FLAGS, PLAIN_CLIENT, 'asks', place.folder]);
+
+/** A Gofer in which V8 has no more memory says so. */
+const lastWords: Workload = async (place) => {
+  const flags = [...FLAGS, '--max-old-space-size=64'];
+  const argv = [process.execPath, ...flags, PLAIN_CLIENT, 'crashes', place.folder];
+  const { stderr } = await run(argv, { env: environment(place), timeoutMs: TIMEOUT_MS });
+  return /heap out of memory/.test(stderr);
+};
+
 /** For entries that `exercise` does without. */
 const WORKLOADS: Readonly<Record<string, Workload>> = {
   'sentry:accept4': commands,
   'sentry:ioctl': terminal,
   'sentry:signalfd4': terminal,
+  'sentry:listen': sockets,
+  'sentry:shutdown': sockets,
+  'gofer:bind': sockets,
+  'gofer:brk': plainClient,
+  'gofer:connect': sockets,
   'gofer:exit_group': ends,
-};
-
-/** What no workload can bring about at will, each with the reason why it stays. */
-const NOT_DONATED = 'for a client that takes no descriptors, which our Sentry is not';
-const BREAK = 'malloc makes it when its heap grows: seen in longer runs';
-const NOT_SHOWN: Readonly<Record<string, string>> = {
-  'sentry:brk': BREAK,
-  'gofer:brk': BREAK,
-  'gofer:lseek': 'for a client that lists directories by Treaddir, which our Sentry is not',
-  'gofer:pread64': NOT_DONATED,
-  'gofer:pwrite64': NOT_DONATED,
-  'gofer:fsync': NOT_DONATED,
-  'gofer:write': 'what V8 says when it crashes',
+  'gofer:fsync': plainClient,
+  'gofer:lseek': plainClient,
+  'gofer:pread64': plainClient,
+  'gofer:pwrite64': plainClient,
+  'gofer:socket': sockets,
+  'gofer:write': lastWords,
 };
 
 function place(outfile: string, root: string, platform: string, without: string): Place {
@@ -161,6 +202,7 @@ function place(outfile: string, root: string, platform: string, without: string)
     state,
     without,
     folder,
+    data,
     bundle(args, terminal = false) {
       const bundle = join(folder, 'bundle');
       mkdirSync(bundle);
@@ -181,19 +223,17 @@ export async function runMinimality(_: readonly string[], filter: string): Promi
   const tally = new Tally('minimality');
   const outfile = await bundled();
   const root = await debianRootfs();
-  const common = sentryRules('systrap');
-  const allowed = ({ refuse }: SyscallRule) => refuse === undefined;
-  const entries: [string, string][] = [
-    ...sentryRules('ptrace')
-      .filter(allowed)
-      .map(({ nr }): [string, string] => [
-        `sentry:${syscallName(nr)}`,
-        common.some((rule) => rule.nr === nr) ? 'systrap' : 'ptrace',
-      ]),
-    ...GOFER_RULES.filter(allowed).map(({ nr }): [string, string] => [
-      `gofer:${syscallName(nr)}`,
-      'systrap',
-    ]),
+  const common = [...sentryRules('systrap'), ...sentrySocketRules('all')];
+  const gofers = [...GOFER_RULES, ...goferSocketRules('all')];
+  const entriesOf = (list: string, rules: readonly SyscallRule[], platform: string) =>
+    rules
+      .filter(({ refuse }) => refuse === undefined)
+      .map(({ nr }): [string, string] => [`${list}:${syscallName(nr)}`, platform]);
+  const ofPtrace = sentryRules('ptrace').filter(({ nr }) => !common.some((r) => r.nr === nr));
+  const entries = [
+    ...entriesOf('sentry', common, 'systrap'),
+    ...entriesOf('sentry', ofPtrace, 'ptrace'),
+    ...entriesOf('gofer', gofers, 'systrap'),
   ];
   const attempt = async (entry: string, platform: string, workload: Workload) => {
     const here = place(outfile, root, platform, entry);
@@ -201,7 +241,8 @@ export async function runMinimality(_: readonly string[], filter: string): Promi
     await run([...here.runsc, 'delete', '--force', 'c'], { timeoutMs: TIMEOUT_MS });
     return worked;
   };
-  for (const workload of [exercise, commands, terminal, stopped, ends]) {
+  const workloads = [exercise, commands, terminal, stopped, ends, sockets, plainClient, lastWords];
+  for (const workload of workloads) {
     for (const platform of ['systrap', 'ptrace']) {
       const worked = await attempt('', platform, workload);
       if (worked) tally.pass(`with the whole lists on ${platform}: ${workload.name}`);
@@ -212,9 +253,7 @@ export async function runMinimality(_: readonly string[], filter: string): Promi
   const worker = async (): Promise<void> => {
     for (let next = queue.shift(); next; next = queue.shift()) {
       const [entry, platform] = next;
-      if (NOT_SHOWN[entry] !== undefined) {
-        tally.skip(entry, NOT_SHOWN[entry]);
-      } else if (await attempt(entry, platform, WORKLOADS[entry] ?? exercise)) {
+      if (await attempt(entry, platform, WORKLOADS[entry] ?? exercise)) {
         tally.fail(entry, 'nothing breaks without it');
       } else tally.pass(entry);
     }
