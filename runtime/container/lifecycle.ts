@@ -9,7 +9,8 @@ import { MESSAGES } from '../../spec/control/protocol.ts';
 import type { Config } from '../../spec/oci/config.ts';
 import { memoryLimitBytes } from '../cgroup/settings.ts';
 import type { Context } from '../cli/context.ts';
-import { Failure } from '../cli/failure.ts';
+import { Failure, messageOf } from '../cli/failure.ts';
+import type { Host } from '../host/host.ts';
 import { confinedProcesses, confinementTable } from '../sandbox/confinement_report.ts';
 import { closeStdio, openStdio, type Stdio } from '../sandbox/console.ts';
 import { ControlClient } from '../sandbox/control_client.ts';
@@ -18,13 +19,22 @@ import { CONTROL_SOCKET, type LaunchedSandbox, launchSandbox } from '../sandbox/
 import type { Bundle } from './bundle.ts';
 import { hooksOf, runHooks, runHooksWarning } from './hooks.ts';
 import { cgroupEntry, makeLimits, removeLimits } from './limits.ts';
-import { type ContainerState, canDelete, canSignal, canStart, type Status } from './state.ts';
+import {
+  type ContainerState,
+  canDelete,
+  canSignal,
+  canStart,
+  type ProcessIdentity,
+  type Status,
+} from './state.ts';
 import { type Lock, writeAtomically } from './store.ts';
 
 const SIGKILL = 9;
 const ESRCH = -3;
 const STATE_TIMEOUT_MS = 5_000;
-const KILL_TIMEOUT_MS = 5_000;
+const SIGNAL_TIMEOUT_MS = 5_000;
+/** More than a Sentry takes that is well. One that is slow loses nothing: mapped files are the host's. */
+const KILL_PATIENCE_MS = 1_000;
 const END_TIMEOUT_MS = 10_000;
 
 export interface CreateOptions {
@@ -190,8 +200,7 @@ export function currentStatus(context: Context, state: ContainerState): Status {
 }
 
 function alive(context: Context, state: ContainerState): boolean {
-  if (state.sentry === null) return false;
-  return context.host.identify(state.sentry.pid)?.startTime === state.sentry.startTime;
+  return state.sentry !== null && isThere(context.host, state.sentry);
 }
 
 function tryConnect(context: Context, state: ContainerState): ControlClient | null {
@@ -247,13 +256,16 @@ export interface SignalRequest {
   readonly pid: number;
 }
 
-/** kill: signals the container's init, one process of it, or all. */
+/**
+ * kill: signals the container's init, one process of it, or all. Whether there is anybody to be signalled
+ * the Sentry says, in the same answer.
+ */
 export function signalContainer(
   context: Context,
   state: ContainerState,
   request: SignalRequest,
 ): void {
-  const status = currentStatus(context, state);
+  const status = alive(context, state) ? state.status : 'stopped';
   if (status === 'stopped' && request.all) return;
   if (!canSignal(status)) {
     const reason = status === 'stopped' ? MESSAGES.notRunning : `it is ${status}`;
@@ -262,11 +274,13 @@ export function signalContainer(
   const client = connect(context, state);
   const pid = request.pid > 0 ? { pid: request.pid } : {};
   const params = { cid: state.id, signo: request.signo, all: request.all, ...pid };
+  const isEnd = request.signo === SIGKILL && request.pid <= 0;
   try {
-    client.call('signal', params, [], KILL_TIMEOUT_MS);
+    client.call('signal', params, [], isEnd ? KILL_PATIENCE_MS : SIGNAL_TIMEOUT_MS);
   } catch (thrown) {
-    // A Sentry that cannot answer must still be killable.
-    if (request.signo !== SIGKILL || request.pid > 0) throw thrown;
+    const over = messageOf(thrown).endsWith(MESSAGES.alreadyFinished);
+    if (!isEnd || over) throw thrown;
+    // A Sentry that cannot answer, as it waits for its Gofer, must still be killable.
     killSandbox(context, state);
   } finally {
     client.close();
@@ -284,11 +298,13 @@ export function deleteContainer(context: Context, id: string, force: boolean): v
       store.remove(id);
       return;
     }
-    const status = currentStatus(context, state);
-    if (!canDelete(status) && status !== 'created' && !force) {
-      throw new Failure(
-        `cannot delete container "${id}": it is ${status}: stop it first or use --force`,
-      );
+    if (!force) {
+      const status = currentStatus(context, state);
+      if (!canDelete(status) && status !== 'created') {
+        throw new Failure(
+          `cannot delete container "${id}": it is ${status}: stop it first or use --force`,
+        );
+      }
     }
     destroy(context, state);
     runHooksWarning(host, state, 'poststop', 'stopped', (m) => context.log.warning(m));
@@ -306,18 +322,12 @@ function destroy(context: Context, state: ContainerState): void {
 }
 
 /** Kills Sentry and Gofer and waits until they are gone: the stubs die with the Sentry. */
-function killSandbox(context: Context, state: ContainerState): void {
-  const { host } = context;
+function killSandbox({ host }: Context, state: ContainerState): void {
   for (const process of [state.sentry, state.gofer]) {
     if (process === null) continue;
-    const still = () => host.identify(process.pid)?.startTime === process.startTime;
-    if (!still()) {
-      host.reap(process.pid, false);
-      continue;
-    }
-    if (host.kill(process.pid, SIGKILL) === ESRCH) continue;
+    if (isThere(host, process) && host.kill(process.pid, SIGKILL) === ESRCH) continue;
     const deadline = Date.now() + END_TIMEOUT_MS;
-    while (still()) {
+    while (isThere(host, process)) {
       if (Date.now() > deadline) {
         throw new Failure(`process ${process.pid} of container "${state.id}" does not end`);
       }
@@ -325,4 +335,8 @@ function killSandbox(context: Context, state: ContainerState): void {
     }
     host.reap(process.pid, false);
   }
+}
+
+function isThere(host: Host, process: ProcessIdentity): boolean {
+  return host.identify(process.pid)?.startTime === process.startTime;
 }

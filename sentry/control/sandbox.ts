@@ -238,7 +238,9 @@ export class Sandbox {
   private signal(m: Managed, p: Params<'signal'>): object | ControlError {
     if (p.signo > SIGNAL_MAX) return { message: `signal ${p.signo} is not between 1 and 64` };
     const { container } = m;
-    if (container.state === 'stopped') return { message: MESSAGES.alreadyFinished };
+    if (container.state === 'stopped') {
+      return p.all ? {} : { message: MESSAGES.alreadyFinished };
+    }
     const info = { signo: p.signo, code: 0, pid: 0, uid: 0 };
     if (p.all) {
       for (const g of [...container.pids.groups.values()]) sendToGroup(g, info);
