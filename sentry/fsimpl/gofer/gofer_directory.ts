@@ -350,6 +350,7 @@ export class GoferDirectory extends GoferInode implements Watched {
   private removeName(name: string, victim: GoferInode, directory: boolean): number {
     const fid = this.fid();
     if (fid < 0) return fid;
+    victim.keepReachable();
     const r = this.fs.client.unlink(fid, name, directory);
     this.changed();
     if (r < 0) return r;
@@ -372,6 +373,7 @@ export class GoferDirectory extends GoferInode implements Watched {
     const fromFid = this.fid();
     const toFid = to.fid();
     if (fromFid < 0 || toFid < 0) return Math.min(fromFid, toFid);
+    if (victim !== null) (victim as GoferInode).keepReachable();
     const r = this.fs.client.rename(fromFid, oldName, toFid, newName);
     this.changed();
     to.changed();

@@ -218,6 +218,25 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     }
   });
 
+  test.each([
+    ['deleted', () => look('d').unlink('f', look('d', 'f'))],
+    ['replaced', () => look('d').rename('g', look('d', 'g'), look('d'), 'f', look('d', 'f'), 0)],
+  ])('a file that is held by O_PATH opens again and again, %s', (_how, remove) => {
+    nodeFs.writeFileSync(at('d/g'), 'other');
+    const f = look('d', 'f');
+    f.held();
+    fs.dropFids(100, -1);
+    expect(remove()).toBe(0);
+    for (let i = 0; i < 2; i++) {
+      const file = open(f, O_RDONLY);
+      expect(read(file)).toBe('contents');
+      file.close();
+    }
+    f.dropped();
+    f.forget();
+    expect(() => open(f, O_RDONLY)).toThrow('errno');
+  });
+
   test('a directory moved keeps its children reachable', () => {
     const e = look('d', 'e') as Inode;
     e.create('x', HOW);

@@ -35,6 +35,8 @@ export class GoferInode extends Inode implements HostFifoSource {
   private fidNumber = -1;
   private linkTarget: string | null = null;
   private xattrNames: readonly string[] | null = null;
+  /** Open files made with O_PATH. */
+  private holders = 0;
 
   constructor(fs: GoferFileSystem, attr: P9Attr, parent: GoferDirectory | null, name: string) {
     super(fs, attr.qid.path, attr.mode, attr.uid, attr.gid);
@@ -243,6 +245,18 @@ export class GoferInode extends Inode implements HostFifoSource {
 
   // Life ---------------------------------------------------------------------------------------
 
+  override held(): void {
+    this.holders++;
+  }
+  override dropped(): void {
+    this.holders--;
+  }
+
+  /** A name is about to go: whoever has the file by O_PATH may open it through /proc/self/fd still. */
+  keepReachable(): void {
+    if (this.holders > 0) this.fid();
+  }
+
   /** A name was added. */
   linked(): void {
     this.attr = { ...this.attr, nlink: this.attr.nlink + 1 };
@@ -268,7 +282,7 @@ export class GoferInode extends Inode implements HostFifoSource {
   }
 
   override forget(): void {
-    if (this.inUse || this.parent === null) return;
+    if (this.inUse || this.holders > 0 || this.parent === null) return;
     // Another dentry may refer to a file with several names.
     if (this.attr.nlink <= 1 || this.isDirectory) this.fs.dropInode(this);
     this.parent?.childForgotten(this);
