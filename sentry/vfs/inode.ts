@@ -56,6 +56,11 @@ export abstract class FileSystem {
     return '';
   }
 
+  /** mount(2) with MS_REMOUNT: `data` are the options that change. 0 or -errno. */
+  remount(_caller: FsCaller, _data: string): number {
+    return 0;
+  }
+
   sync(): number {
     return 0;
   }

@@ -12,7 +12,7 @@ export interface TmpfsOptions {
   readonly uid: number;
   readonly gid: number;
   /** For /proc/mounts: what was asked for explicitly. */
-  readonly shown: readonly string[];
+  shown: readonly string[];
 }
 
 const SUFFIXES: Readonly<Record<string, number>> = {
@@ -71,12 +71,20 @@ export function parseOptions(data: string, totalMemoryBytes: number): TmpfsOptio
   return { sizeBytes, inodes, mode: mode & 0o7777, uid, gid, shown };
 }
 
+/** Whether the size, or the number of inodes, was asked for. */
+export function given(options: TmpfsOptions, what: 'size' | 'inodes'): boolean {
+  const keys = what === 'size' ? ['size=', 'nr_blocks='] : ['nr_inodes='];
+  return options.shown.some((o) => keys.some((key) => o.startsWith(key)));
+}
+
 export function optionText(options: TmpfsOptions): string {
   const parts: string[] = [];
-  if (options.shown.some((o) => o.startsWith('size=') || o.startsWith('nr_blocks='))) {
-    parts.push(`size=${Math.floor(options.sizeBytes / 1024)}k`);
+  if (given(options, 'size')) {
+    parts.push(
+      `size=${options.sizeBytes === Infinity ? 0 : Math.floor(options.sizeBytes / 1024)}k`,
+    );
   }
-  if (options.shown.some((o) => o.startsWith('nr_inodes='))) {
+  if (given(options, 'inodes')) {
     parts.push(`nr_inodes=${options.inodes === Infinity ? 0 : options.inodes}`);
   }
   if (options.mode !== 0o1777) parts.push(`mode=${options.mode.toString(8)}`);

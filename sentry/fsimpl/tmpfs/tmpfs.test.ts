@@ -1,6 +1,6 @@
 /** Options, limits and holes of tmpfs. */
 import { describe, expect, test } from 'vitest';
-import { EINVAL, ENOSPC, ENXIO } from '../../../spec/linux/errno.ts';
+import { EINVAL, ENOSPC, ENXIO, EROFS } from '../../../spec/linux/errno.ts';
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -9,9 +9,11 @@ import {
   SEEK_DATA,
   SEEK_HOLE,
 } from '../../../spec/linux/fcntl.ts';
+import { MS_BIND, MS_RDONLY, MS_REMOUNT } from '../../../spec/linux/mount.ts';
 import { IoBuffer } from '../../mm/io_buffer.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import { FakeFiles, fakeClock, fakeMemory } from '../../vfs/operations/fake_files.ts';
+import { mountAt } from '../../vfs/operations/mounting.ts';
 import { removeFile } from '../../vfs/operations/remove.ts';
 import type { Stat } from '../../vfs/stat.ts';
 import { optionText, parseOptions } from './options.ts';
@@ -90,6 +92,40 @@ describe('limits', () => {
     expect(f.mkdir('/c')).toBe(-ENOSPC);
     removeFile(f.vfs, f.caller, undefined, '/a');
     expect(f.mkdir('/c')).toBe(0);
+  });
+});
+
+describe('mount -o remount', () => {
+  const remount = (f: FakeFiles, data: string, flags = MS_REMOUNT): number => {
+    const caller = { ...f.caller, container: { totalMemoryBytes: 2 ** 30 } };
+    return mountAt(f.vfs, caller, f.at('/'), { source: '', type: '', flags, data });
+  };
+  const shown = (f: FakeFiles): string => f.namespace.root.fs.options;
+
+  test('changes the limits that are given', () => {
+    const f = mounted('size=64k,nr_inodes=5,mode=700');
+    f.put('/a', 'x'.repeat(9000));
+    expect(remount(f, 'size=8k')).toBe(-EINVAL);
+    expect(remount(f, 'nr_inodes=1')).toBe(-EINVAL);
+    expect(remount(f, 'colour=red')).toBe(-EINVAL);
+    expect(shown(f)).toBe('size=64k,nr_inodes=5,mode=700');
+    expect(remount(f, 'size=12k,mode=777')).toBe(0);
+    expect(shown(f)).toBe('size=12k,nr_inodes=5,mode=700');
+    expect(f.namespace.root.fs.statfs()).toMatchObject({ blocks: 3, bfree: 0, files: 5 });
+    expect(f.mkdir('/b')).toBe(0);
+    expect(remount(f, 'nr_inodes=3')).toBe(0);
+    expect(f.mkdir('/c')).toBe(-ENOSPC);
+    expect(remount(f, 'nr_inodes=0,size=50%')).toBe(0);
+    expect(f.mkdir('/c')).toBe(0);
+    expect(remount(f, 'nr_inodes=1000')).toBe(-EINVAL);
+    expect(shown(f)).toBe('size=524288k,nr_inodes=0,mode=700');
+  });
+
+  test('with MS_BIND changes nothing but the flags of the mount', () => {
+    const f = mounted('size=64k');
+    expect(remount(f, 'size=8k', MS_REMOUNT | MS_BIND | MS_RDONLY)).toBe(0);
+    expect(shown(f)).toBe('size=64k');
+    expect(f.mkdir('/a')).toBe(-EROFS);
   });
 });
 

@@ -5,11 +5,13 @@ import { EINVAL, ENOSPC } from '../../../spec/linux/errno.ts';
 import { S_IFDIR } from '../../../spec/linux/stat.ts';
 import { TMPFS_MAGIC } from '../../../spec/linux/statfs.ts';
 import type { Clock } from '../../base/clock.ts';
+import { containerOf } from '../../kernel/container.ts';
 import type { PageQuota } from '../../mm/file_pages.ts';
 import type { MemoryFile } from '../../mm/memory_file.ts';
+import type { FsCaller } from '../../vfs/caller.ts';
 import { FileSystem } from '../../vfs/inode.ts';
 import type { StatFs } from '../../vfs/stat.ts';
-import { optionText, type TmpfsOptions } from './options.ts';
+import { given, optionText, parseOptions, type TmpfsOptions } from './options.ts';
 import { TmpfsDirectory } from './tmpfs_inode.ts';
 
 const PAGE = 4096;
@@ -72,10 +74,18 @@ export class Tmpfs extends FileSystem implements PageQuota {
     return optionText(this.limits);
   }
 
-  /** mount -o remount,size=…: refused when more is already in use. */
-  reconfigure(options: TmpfsOptions): number {
-    if (options.sizeBytes < this.usedBytes || options.inodes < this.inodes) return -EINVAL;
-    Object.assign(this.limits, { sizeBytes: options.sizeBytes, inodes: options.inodes });
+  /** Only what is given changes, a limit is never set anew, and none below what is in use. */
+  override remount(caller: FsCaller, data: string): number {
+    const options = parseOptions(data, containerOf(caller).totalMemoryBytes);
+    if (typeof options === 'number') return options;
+    const { limits } = this;
+    const sizeBytes = given(options, 'size') ? options.sizeBytes : limits.sizeBytes;
+    const inodes = given(options, 'inodes') ? options.inodes : limits.inodes;
+    if (sizeBytes < this.usedBytes || inodes < this.inodes) return -EINVAL;
+    if (sizeBytes < Infinity && limits.sizeBytes === Infinity) return -EINVAL;
+    if (inodes < Infinity && limits.inodes === Infinity) return -EINVAL;
+    const shown = [...limits.shown, ...options.shown];
+    Object.assign(limits, { sizeBytes, inodes, shown });
     return 0;
   }
 

@@ -66,15 +66,18 @@ function isMountRoot(at: Path): boolean {
 export function mountAt(vfs: Vfs, caller: FsCaller, at: Path, request: MountRequest): number {
   if (!caller.creds.has(CAP_SYS_ADMIN)) return -EPERM;
   const { flags } = request;
-  if ((flags & MS_REMOUNT) !== 0) return remount(at, flags);
+  if ((flags & MS_REMOUNT) !== 0) return remount(caller, at, request);
   if ((flags & MS_BIND) !== 0) return bindMount(vfs, caller, at, request);
   if ((flags & PROPAGATION) !== 0) return changePropagation(at, flags);
   if ((flags & MS_MOVE) !== 0) return moveMount(vfs, caller, at, request.source);
   return mountNew(vfs, caller, at, request);
 }
 
-function remount(at: Path, flags: number): number {
+/** With MS_BIND the mount alone changes, without it the file system too. */
+function remount(caller: FsCaller, at: Path, { flags, data }: MountRequest): number {
   if (!isMountRoot(at)) return -EINVAL;
+  const r = (flags & MS_BIND) !== 0 ? 0 : at.mount.fs.remount(caller, data);
+  if (r < 0) return r;
   at.mount.flags = flags & KEPT;
   return 0;
 }
