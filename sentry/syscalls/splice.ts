@@ -78,7 +78,7 @@ function drain(t: Task, s: Splice, pipe: Pipe): number {
   const bytes = pipe.peek(wanted);
   const src = IoBuffer.over(bytes);
   const n = s.outputAt === AT_OFFSET ? s.output.write(t, src) : s.output.pwrite(t, src, s.outputAt);
-  if (n === -EPIPE) t.raise(SIGPIPE);
+  if (n === -EPIPE && s.output.signalsBrokenPipe) t.raise(SIGPIPE);
   if (n > 0) pipe.read(IoBuffer.over(bytes, 0, n));
   return n;
 }

@@ -108,7 +108,7 @@ function sendAll(t: Task, from: End, out: OpenFile, count: number): number {
   const attempt = (): number => {
     const { moved, error } = pump(t, from, count - total, (src) => out.write(t, src));
     total += moved;
-    if (error === -EPIPE) t.raise(SIGPIPE);
+    if (error === -EPIPE && out.signalsBrokenPipe) t.raise(SIGPIPE);
     if (error === -EAGAIN && total < count && !(out.nonblock && total > 0)) return -EAGAIN;
     return finish(total > 0 ? total : error);
   };
