@@ -30,6 +30,7 @@ import { beginGroupExit, exitTask } from './exit.ts';
 import { enterReplacedSyscall, handleFault } from './fault.ts';
 import { FutexTable } from './futex.ts';
 import { IdleWatch } from './idle_watch.ts';
+import { LoadAverage } from './load_average.ts';
 import { DELIVER_RESUME, type DeliveryResult, deliverSignals } from './signal_delivery.ts';
 import { fatalSignalPending } from './signal_send.ts';
 import { SyscallArgs } from './syscall_args.ts';
@@ -103,6 +104,7 @@ export class Kernel {
   /** Set by the control server to end the loop. */
   stopping = false;
   readonly bootNs: number;
+  readonly load: LoadAverage;
   /** Counts what is worked off; what was seen of the host in this turn need not be looked at again. */
   turn = 0;
 
@@ -128,7 +130,11 @@ export class Kernel {
     this.random = parts.random;
     this.log = parts.log;
     this.warn = parts.warn ?? parts.log;
-    this.idleWatch = new IdleWatch(this.timers, this.clock, parts.atRest ?? (() => undefined));
+    this.load = new LoadAverage(this.timers, this.clock, () => this.countActive());
+    this.idleWatch = new IdleWatch(this.timers, this.clock, () => {
+      parts.atRest?.();
+      if (this.platform.running === 0) this.load.atRest();
+    });
     this.atWork = parts.atWork ?? (() => undefined);
     this.bootNs = this.clock.monotonicNs();
   }
@@ -157,6 +163,18 @@ export class Kernel {
         this.timers.runExpired(this.clock.monotonicNs());
       }
     }
+  }
+
+  /** Tasks that run, want to, or wait in a way that Linux counts as work. */
+  private countActive(): number {
+    let active = 0;
+    for (const c of this.containers.values()) {
+      for (const t of c.pids.tasks.values()) {
+        const runs = t.state === TASK_RUNNING || (t.state === TASK_KERNEL && !t.frozen);
+        if (runs || t.state === TASK_VFORK) active++;
+      }
+    }
+    return active;
   }
 
   private runReady(): void {
@@ -286,6 +304,7 @@ export class Kernel {
     t.frozen = t.container.state === 'paused';
     if (t.frozen) return;
     t.state = TASK_RUNNING;
+    this.load.busy();
     t.context.resume();
   }
 

@@ -25,6 +25,7 @@ import {
   LINUX_SYSNAME,
   LINUX_VERSION,
 } from '../kernel/linux_version.ts';
+import { LOAD_SHIFT } from '../kernel/load_average.ts';
 import { memoryInUseBytes } from '../kernel/memory_in_use.ts';
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { SyscallFragment } from '../kernel/syscall_table.ts';
@@ -32,6 +33,8 @@ import type { Task } from '../kernel/task.ts';
 
 /** __NEW_UTS_LEN. */
 const UTS_LENGTH_MAX = 64;
+/** Fraction bits of sysinfo's loads. */
+const SI_LOAD_SHIFT = 16;
 
 /** uname(2). */
 export function sysUname(t: Task, a: SyscallArgs): number {
@@ -74,6 +77,7 @@ export function sysSysinfo(t: Task, a: SyscallArgs): number {
   const total = container.totalMemoryBytes;
   const bytes = SYSINFO.encode({
     uptime: Math.floor((kernel.clock.monotonicNs() - kernel.bootNs) / NSEC_PER_SEC),
+    loads: kernel.load.averages.map((load) => load * 2 ** (SI_LOAD_SHIFT - LOAD_SHIFT)),
     totalram: total,
     freeram: total - memoryInUseBytes(container),
     procs: Math.min(container.pids.tasks.size, 0xffff),
@@ -151,7 +155,7 @@ export function sysGetrandom(t: Task, a: SyscallArgs): number {
 
 export const systemSyscalls: SyscallFragment = {
   [SYS_uname]: { name: 'uname', args: 'hex', fn: sysUname },
-  [SYS_sysinfo]: { name: 'sysinfo', args: 'hex', fn: sysSysinfo, gap: 'no load averages' },
+  [SYS_sysinfo]: { name: 'sysinfo', args: 'hex', fn: sysSysinfo },
   [SYS_syslog]: {
     name: 'syslog',
     args: 'int hex int',

@@ -5,6 +5,7 @@
 import { NSEC_PER_SEC } from '../../../spec/linux/time.ts';
 import type { Container } from '../../kernel/container.ts';
 import { LINUX_RELEASE, LINUX_SYSNAME, LINUX_VERSION } from '../../kernel/linux_version.ts';
+import { loadText } from '../../kernel/load_average.ts';
 import { memoryInUseBytes } from '../../kernel/memory_in_use.ts';
 import { TASK_KERNEL, TASK_RUNNING } from '../../kernel/task.ts';
 import type { PseudoDirectory } from '../pseudo/pseudo_file_system.ts';
@@ -67,7 +68,8 @@ function statText(fs: ProcFileSystem): string {
 
 function loadavgText(fs: ProcFileSystem): string {
   const { pids } = fs.container;
-  return `0.00 0.00 0.00 ${runningCount(fs.container)}/${pids.tasks.size} ${pids.lastPid}\n`;
+  const averages = fs.kernel.load.averages.map(loadText).join(' ');
+  return `${averages} ${runningCount(fs.container)}/${pids.tasks.size} ${pids.lastPid}\n`;
 }
 
 function meminfoText(fs: ProcFileSystem): string {
