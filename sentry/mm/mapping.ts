@@ -152,6 +152,7 @@ export function unmapRange(mm: MemoryManager, start: number, end: number): void 
   const from = mm.vmas.items[first]!.start;
   const to = mm.vmas.items[last - 1]!.end;
   mm.vmas.removeAt(first, last - first);
+  mm.searchStart.freed(mm.vmas.items[first]?.start ?? Infinity);
   dropPmas(mm, start, end);
   if (!forgetDeferred(mm, from, to)) mm.space.unmap(from, to - from);
   mm.changed();

@@ -38,7 +38,7 @@ import { mremap } from './mremap.ts';
 import { mincore, msync } from './msync.ts';
 import type { PatchedTexts } from './patched_text.ts';
 import { patchCallSite } from './patching.ts';
-import { place } from './placement.ts';
+import { place, SearchStart } from './placement.ts';
 import { DroppedPages, newPmaMap, type PmaMap } from './pma.ts';
 import { type MemoryUsage, memoryUsage, residentEstimate } from './usage.ts';
 import { type HostFileAccess, UserMemory } from './user_memory.ts';
@@ -66,6 +66,7 @@ export class MemoryManager extends UserMemory implements Mapper {
   /** One past the highest application address. */
   readonly taskSize: number;
   readonly vmas: VmaMap;
+  readonly searchStart = new SearchStart();
   readonly pmas: PmaMap;
   readonly dropped = new DroppedPages();
   /** Pages the host may still map because it refused a change: kept to the end. */

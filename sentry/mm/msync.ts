@@ -33,15 +33,37 @@ export function mincore(mm: MemoryManager, addr: number, length: number, vector:
   const end = addr + pageCeil(length);
   if (end > mm.taskSize) return -ENOMEM;
   const chunk = new Uint8Array(PAGE_SIZE);
-  let filled = 0;
   let out = vector;
-  for (let at = addr; at < end; at += PAGE_SIZE) {
-    if (mm.vmas.find(at) === null) return -ENOMEM;
-    chunk[filled++] = mm.pmas.find(at) === null ? 0 : 1;
-    if (filled < chunk.length && at + PAGE_SIZE < end) continue;
-    if (mm.copyOut(out, chunk, 0, filled) < 0) return -EFAULT;
-    out += filled;
-    filled = 0;
+  for (let at = addr; at < end; ) {
+    const covered = mappedUntil(mm, at, Math.min(end, at + chunk.length * PAGE_SIZE));
+    if (covered === at) return -ENOMEM;
+    const pages = (covered - at) / PAGE_SIZE;
+    markBacked(mm, at, covered, chunk);
+    if (mm.copyOut(out, chunk, 0, pages) < 0) return -EFAULT;
+    out += pages;
+    at = covered;
   }
   return 0;
+}
+
+/** Where what is mapped from `at` on without a gap ends, at most `limit`; `at` itself if nothing is. */
+function mappedUntil(mm: MemoryManager, at: number, limit: number): number {
+  let end = at;
+  for (let i = mm.vmas.lowerBound(at); end < limit; i++) {
+    const vma = mm.vmas.items[i];
+    if (vma === undefined || vma.start > end) return end;
+    end = vma.end;
+  }
+  return limit;
+}
+
+/** Sets a byte for each page of [start, end): 1 where there is a Pma. */
+function markBacked(mm: MemoryManager, start: number, end: number, into: Uint8Array): void {
+  into.fill(0);
+  for (let i = mm.pmas.lowerBound(start); ; i++) {
+    const pma = mm.pmas.items[i];
+    if (pma === undefined || pma.start >= end) return;
+    const from = Math.max(pma.start, start) - start;
+    into.fill(1, from / PAGE_SIZE, (Math.min(pma.end, end) - start) / PAGE_SIZE);
+  }
 }

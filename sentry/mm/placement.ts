@@ -1,5 +1,12 @@
-/** Where a mapping goes when its address is left to the kernel: downwards from the mmap base. */
+/**
+ * Where a mapping goes when its address is left to the kernel: into the highest gap below the mmap base
+ * that holds it.
+ *
+ * A search begins where the last for a like length found a gap: nothing above it has become free since, or
+ * `freed` has been told. With tens of thousands of mappings it would else pass them all each time.
+ */
 import { ENOMEM } from '../../spec/linux/errno.ts';
+import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import { pageFloor } from './page.ts';
 import { guardedStart } from './vma.ts';
@@ -7,6 +14,35 @@ import { guardedStart } from './vma.ts';
 /** MAP_32BIT: the second gigabyte, searched upwards. */
 const LOW_START = 0x40000000;
 const LOW_END = 0x80000000;
+
+/** Powers of two, in pages, that an address space can hold. */
+const CLASSES = 48;
+
+/** Where the searches of one address space begin. */
+export class SearchStart {
+  /** No gap above tops[k] holds 2^k pages. */
+  private readonly tops = new Array<number>(CLASSES).fill(Infinity);
+  /** What has been freed since the tops were right lies below this. */
+  private freedBelow = 0;
+
+  /** Nothing is mapped any more between some address and `top`. */
+  freed(top: number): void {
+    if (top > this.freedBelow) this.freedBelow = top;
+  }
+
+  top(sizeClass: number): number {
+    const { tops, freedBelow } = this;
+    if (freedBelow > 0) {
+      for (let k = 0; k < CLASSES; k++) tops[k] = Math.max(tops[k] as number, freedBelow);
+      this.freedBelow = 0;
+    }
+    return tops[sizeClass] as number;
+  }
+
+  set(sizeClass: number, top: number): void {
+    this.tops[sizeClass] = top;
+  }
+}
 
 /** True when nothing lies in [start, end) nor guards it. */
 export function isFree(mm: MemoryManager, start: number, end: number): boolean {
@@ -28,16 +64,25 @@ export function place(mm: MemoryManager, hint: number, length: number, low: bool
 
 function placeDownwards(mm: MemoryManager, length: number): number {
   const { items } = mm.vmas;
-  let top = mm.layout.mmapBase;
+  const { minAddress, mmapBase } = mm.layout;
+  const sizeClass = Math.floor(Math.log2(length / PAGE_SIZE));
+  const classBytes = 2 ** sizeClass * PAGE_SIZE;
+  let top = Math.min(mm.searchStart.top(sizeClass), mmapBase);
   let index = mm.vmas.lowerBound(top);
   const above = items[index];
   if (above !== undefined) top = Math.min(top, guardedStart(above));
-  while (--index >= 0) {
-    const vma = items[index]!;
-    if (top - vma.end >= length) return top - length;
-    top = Math.min(top, guardedStart(vma));
+  let found = false;
+  for (;;) {
+    const vma = items[--index];
+    const gap = top - (vma === undefined ? minAddress : vma.end);
+    if (!found && (gap >= classBytes || vma === undefined)) {
+      mm.searchStart.set(sizeClass, top);
+      found = true;
+    }
+    if (gap >= length) return top - length;
+    if (vma === undefined) return -ENOMEM;
+    top = guardedStart(vma);
   }
-  return top - mm.layout.minAddress >= length ? top - length : -ENOMEM;
 }
 
 function placeUpwards(mm: MemoryManager, length: number, from: number, to: number): number {
