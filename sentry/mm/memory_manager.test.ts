@@ -395,29 +395,3 @@ describe('a host that refuses', () => {
     expect(host.memory.reservedBytes).toBe(0);
   });
 });
-
-test('mincore over more than anybody could look at page by page', () => {
-  const host = new FakeHost(64 * MIB);
-  const mm = host.newManager();
-  const pages = 4096 * 2048;
-  const vector = anon(mm, pages / PAGE_SIZE + 1);
-  const huge = anon(mm, pages);
-  const touched = [0, 5, 4095, 4096, pages - 1];
-  for (const page of touched) expect(store(host, mm, huge + page * PAGE_SIZE, 1)).toBe(0);
-  const resident = (): number[] => {
-    const found: number[] = [];
-    const bytes = new Uint8Array(pages);
-    expect(mm.copyIn(vector, bytes)).toBe(0);
-    bytes.forEach((byte, page) => {
-      if (byte !== 0) found.push(page);
-    });
-    return found;
-  };
-  expect(mm.mincore(huge, pages * PAGE_SIZE, vector)).toBe(0);
-  const before = resident();
-  for (const page of touched) expect(before).toContain(page);
-  expect(mm.munmap(huge + 4096 * PAGE_SIZE, PAGE_SIZE)).toBe(0);
-  expect(mm.mincore(huge, pages * PAGE_SIZE, vector)).toBe(-ENOMEM);
-  expect(mm.mincore(huge + 1, PAGE_SIZE, vector)).toBe(-EINVAL);
-  expect(mm.mincore(huge, PAGE_SIZE, 8)).toBe(-EFAULT);
-});

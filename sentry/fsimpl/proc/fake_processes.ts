@@ -41,6 +41,7 @@ export class FakeProcesses {
       random: (into: Uint8Array) => into.fill(7),
       ready: () => undefined,
       bootNs: 0,
+      load: { averages: [2048, 1024, 0] },
       current: null,
     } as unknown as Kernel;
     const empty = new EmptyFileSystem(this.kernel.clock, 1);

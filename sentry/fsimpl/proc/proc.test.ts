@@ -192,6 +192,12 @@ describe('the system', () => {
     expect(info).toMatch(/^21 20 0:\d+ \/ \/ rw,nosuid - proc proc rw\n$/);
   });
 
+  test('load averages', () => {
+    const p = new FakeProcesses();
+    const t = p.start('t');
+    expect(p.read(t, '/loadavg')).toBe('1.00 0.50 0.00 1/1 1\n');
+  });
+
   test('all that is listed is there, and can be read', () => {
     const p = new FakeProcesses();
     const t = p.start('t');
