@@ -18,7 +18,7 @@ const readonly = mode.endsWith('ro');
 
 if (mode.startsWith('main')) {
   const mounts = sources.map((source, i) => ({ source, readonly, fd: 3 + i }));
-  const pid = fork();
+  const pid = fork(0);
   if (pid === 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const ends = { hostUds: 'none', hostFifo: 'none' } as const;

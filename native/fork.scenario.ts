@@ -31,7 +31,7 @@ const expected = work(0);
 let worstNs = 0;
 for (let round = 0; round < rounds; round++) {
   const before = monotonicNs();
-  const pid = fork();
+  const pid = fork(0);
   if (pid === 0) {
     shared[0] = monotonicNs() - before;
     shared[1] = work(round);

@@ -35,8 +35,11 @@ export interface Addon {
   mapFile(fd: number, length: number): ArrayBuffer | number;
   /** Zeroed pages that children made by fork share, or -errno. */
   mapPages(length: number): ArrayBuffer | number;
-  /** fork(2) of this whole Node process: 0 in the child, its pid in the parent, or -errno. */
-  fork(): number;
+  /**
+   * fork(2) of this whole Node process: 0 in the child, its pid in the parent, or -errno. `namespaces`
+   * are CLONE_NEW* flags, of new ones that the child is in, or 0.
+   */
+  fork(namespaces: number): number;
   /**
    * In a forked child whose descriptor 1 is /dev/null and whose event loop never runs again: what wakes
    * it up goes there.

@@ -5,7 +5,7 @@
  * It keeps no capability: on both platforms the stubs are its children, of the same user.
  *
  * A layer that the host refuses is named, and the others still stand. The pid namespace is the CLI's
- * part, because no process can move itself into one.
+ * part, because no process can move itself into one: it is forked into it.
  */
 
 import { enterBase, mountBase } from '../native/empty_root.ts';
@@ -30,7 +30,6 @@ import { sentryRules, sentrySocketRules } from '../spec/seccomp/sentry.ts';
 
 /** The user and group without any right: nobody, nogroup. */
 const UNPRIVILEGED = 65534;
-const INIT_PID = 1;
 /** Compiled while modules are evaluated, so that the start-up snapshot holds them. */
 const FILTERS: Readonly<Record<string, Uint8Array>> = {
   ptrace: compileFilter(sentryRules('ptrace')),
@@ -43,7 +42,6 @@ export function shed(config: BootConfig): string[] {
   const check = (layer: string, error: number): void => {
     if (error < 0) missing.push(`${layer} (errno ${-error})`);
   };
-  if (process.getpid() !== INIT_PID) missing.push('own pid namespace');
   // What is read of /proc later is opened while there is one.
   keepMaps();
   let namespaces = clone.CLONE_NEWNS | clone.CLONE_NEWIPC | clone.CLONE_NEWUTS;

@@ -11,7 +11,7 @@ import * as proc from '../../native/process.ts';
 import { setControllingTerminal } from '../../native/tty.ts';
 import { strerror } from '../../spec/linux/errno.ts';
 import { O_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY } from '../../spec/linux/fcntl.ts';
-import { PR_SET_DUMPABLE, PR_SET_PDEATHSIG } from '../../spec/linux/prctl.ts';
+import { PR_SET_PDEATHSIG } from '../../spec/linux/prctl.ts';
 import { RLIMIT_NOFILE } from '../../spec/linux/resource.ts';
 import * as clone from '../../spec/linux/sched.ts';
 import * as signal from '../../spec/linux/signal.ts';
@@ -46,10 +46,19 @@ const KEPT_SIGNALS: readonly number[] = [
 /** Exit status of a child that runsc, not its program, made fail; its stderr says why. */
 const SETUP_FAILED = 128;
 
+/** What the child cannot see from where it is. */
+export interface Origin {
+  readonly parentPid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** CLONE_NEW* flags of the namespaces it was forked into. */
+  readonly entered: number;
+}
+
 /** Prepares this process, runs `main` and exits with what it returns. */
-export function runChild(plan: ChildPlan, parentPid: number, main: () => number): never {
+export function runChild(plan: ChildPlan, origin: Origin, main: () => number): never {
   try {
-    enter(plan, parentPid);
+    enter(plan, origin);
     return proc.exit(main());
   } catch (thrown) {
     const bug = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
@@ -59,7 +68,7 @@ export function runChild(plan: ChildPlan, parentPid: number, main: () => number)
   }
 }
 
-function enter(plan: ChildPlan, parentPid: number): void {
+function enter(plan: ChildPlan, origin: Origin): void {
   takeDescriptors(plan);
   must('setsid', proc.setsid());
   if (plan.dieWithParent) {
@@ -67,7 +76,7 @@ function enter(plan: ChildPlan, parentPid: number): void {
     // Seen from a pid namespace of our own, the parent has no number. What we do then ends with the
     // connections that it held.
     const seen = proc.getppid();
-    if (seen !== 0 && seen !== parentPid) proc.exit(SETUP_FAILED);
+    if (seen !== 0 && seen !== origin.parentPid) proc.exit(SETUP_FAILED);
   }
   resetSignals();
   proc.setProcessName(plan.name);
@@ -81,21 +90,25 @@ function enter(plan: ChildPlan, parentPid: number): void {
     tryWriteFile('/proc/self/oom_score_adj', String(plan.oomScoreAdj));
   }
   raiseDescriptorLimit();
-  if (plan.userNamespace) enterUserNamespace(plan);
+  if ((origin.entered & clone.CLONE_NEWUSER) !== 0) mapUser(origin);
+  else if (plan.userNamespace) runWithout(plan, 'own user namespace');
+  if (plan.pidNamespace && (origin.entered & clone.CLONE_NEWPID) === 0) {
+    runWithout(plan, 'own pid namespace');
+  }
   for (const namespace of plan.namespaces) {
     if (namespace.path !== undefined && namespace.path !== '') {
       joinNamespace(namespace.type, namespace.path);
     } else {
       const made = proc.unshare(CLONE_FLAGS[namespace.type]);
       // In a container without privileges: the Sentry reaches none of it all the same.
-      if (made < 0) runWithout(plan, `own ${namespace.type} namespace`, made);
+      if (made < 0) runWithout(plan, `own ${namespace.type} namespace (errno ${-made})`);
     }
   }
 }
 
 /** A layer that the host refuses, said in the debug log. */
-function runWithout(plan: ChildPlan, layer: string, error: number): void {
-  const line = `${plan.name}: running without ${layer} (errno ${-error})\n`;
+function runWithout(plan: ChildPlan, layer: string): void {
+  const line = `${plan.name}: running without ${layer}\n`;
   if (plan.debugLogFd >= 0) native.write(plan.debugLogFd, Buffer.from(line));
 }
 
@@ -127,14 +140,8 @@ function raiseDescriptorLimit(): void {
   proc.prlimit(0, RLIMIT_NOFILE, { soft: limit.hard, hard: limit.hard });
 }
 
-/** Root inside, ourselves outside; or simply ourselves, where the host has no user namespaces. */
-function enterUserNamespace(plan: ChildPlan): void {
-  const uid = proc.geteuid();
-  const gid = proc.getegid();
-  const made = proc.unshare(clone.CLONE_NEWUSER);
-  if (made < 0) return runWithout(plan, 'own user namespace', made);
-  // Unsharing made us undumpable where credentials changed, and then /proc/self is root's.
-  proc.prctl(PR_SET_DUMPABLE, 1);
+/** Root inside, ourselves outside. */
+function mapUser({ uid, gid }: Origin): void {
   tryWriteFile('/proc/self/setgroups', 'deny');
   writeFile('/proc/self/uid_map', `0 ${uid} 1`, 'cannot map the user');
   writeFile('/proc/self/gid_map', `0 ${gid} 1`, 'cannot map the group');

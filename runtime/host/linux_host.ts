@@ -21,7 +21,7 @@ import {
 } from '../../spec/linux/fcntl.ts';
 import { MFD_CLOEXEC } from '../../spec/linux/mman.ts';
 import { POLLIN } from '../../spec/linux/poll.ts';
-import { CLONE_NEWPID } from '../../spec/linux/sched.ts';
+import { CLONE_NEWPID, CLONE_NEWUSER } from '../../spec/linux/sched.ts';
 import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_STREAM } from '../../spec/linux/socket.ts';
 import { WNOHANG } from '../../spec/linux/wait.ts';
 import type { Hook } from '../../spec/oci/config.ts';
@@ -131,20 +131,15 @@ export class LinuxHost implements Host {
   }
 
   private fork(plan: ChildPlan, main: () => number): number {
-    const parent = proc.getpid();
+    const self = { parentPid: proc.getpid(), uid: proc.geteuid(), gid: proc.getegid() };
     const gate = plan.attach === undefined ? null : this.socketPair();
     if (typeof gate === 'number') return gate;
-    const own = plan.pidNamespace ? enterPidNamespace() : -1;
-    const pid = proc.fork();
+    const [pid, entered] = forkInto(plan);
     if (pid === 0) {
       if (gate !== null && !passGate(gate)) proc.exit(1);
-      runChild(plan, parent, main);
+      runChild(plan, { ...self, entered }, main);
     }
     if (gate !== null) this.admit(plan, gate, pid);
-    if (own >= 0) {
-      proc.setns(own, CLONE_NEWPID);
-      native.close(own);
-    }
     return pid;
   }
 
@@ -285,13 +280,15 @@ function passGate([theirs, ours]: readonly [number, number]): boolean {
   return native.read(ours, new Uint8Array(1)) === 1;
 }
 
-/** What we fork from now on is in a new pid namespace: the way back, or -errno. */
-function enterPidNamespace(): number {
-  const own = native.open('/proc/self/ns/pid', O_RDONLY | O_CLOEXEC);
-  if (own < 0) return own;
-  const made = proc.unshare(CLONE_NEWPID);
-  if (made < 0) native.close(own);
-  return made < 0 ? made : own;
+/** Forks into as many of the namespaces wanted as the host gives: the result of fork, and which. */
+function forkInto(plan: ChildPlan): readonly [number, number] {
+  const user = plan.userNamespace ? CLONE_NEWUSER : 0;
+  const pid = plan.pidNamespace ? CLONE_NEWPID : 0;
+  for (const namespaces of new Set([user | pid, user])) {
+    const forked = namespaces === 0 ? -1 : proc.fork(namespaces);
+    if (forked >= 0) return [forked, namespaces];
+  }
+  return [proc.fork(0), 0];
 }
 
 function signalName(signo: number): NodeJS.Signals {

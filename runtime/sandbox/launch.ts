@@ -176,7 +176,7 @@ function basePlan(
     ...plan.cgroupEntry,
     namespaces: [],
     userNamespace: plan.config.rootless,
-    pidNamespace: !plan.config.rootless,
+    pidNamespace: true,
     ...(oomScoreAdj !== undefined ? { oomScoreAdj } : {}),
     dieWithParent: plan.foreground,
   };

@@ -49,7 +49,7 @@ behind.lock = () => {
 const pair = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
 if (typeof pair === 'number') throw new Error(`socketpair: errno ${-pair}`);
 const [ours, theirs] = pair;
-const gofer = proc.fork();
+const gofer = proc.fork(0);
 if (gofer === 0) {
   proc.prctl(PR_SET_PDEATHSIG, SIGKILL);
   const mounts = [{ source: directory, readonly: false, fd: theirs }];

@@ -233,7 +233,7 @@ export const processScenarios: Record<string, () => void> = {
       0,
     );
     platform.hostPoller.drain();
-    const bell = fork();
+    const bell = fork(0);
     if (bell === 0) {
       for (let i = 0; i < 20; i++) {
         syscall(35, new Float64Array(new BigInt64Array([0n, 10_000_000n]).buffer), null);
@@ -346,7 +346,7 @@ export const processScenarios: Record<string, () => void> = {
 
   'outlives processes killed at any moment': () => {
     load(SYSCALL_FOREVER).space.release();
-    const killer = fork();
+    const killer = fork(0);
     if (killer === 0) killStubs();
     const limit = monotonicNs() + KILLING_NS;
     let rounds = 0;

@@ -7,6 +7,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { Check } from './check.ts';
 import { EFFORT, Random, SEED } from './random.ts';
+import { becomeUser } from './rootless.ts';
 import {
   check,
   type HostProcess,
@@ -156,11 +157,12 @@ async function lane(w: World, moment: Moment, seed: number): Promise<string[]> {
   return hits;
 }
 
-function kills(moment: Moment, index: number): Check {
+function kills(moment: Moment, index: number, whose = '', become = (_: World) => {}): Check {
   return {
-    name: `SIGKILL at random moments of ${moment.name}`,
+    name: `SIGKILL at random moments of ${moment.name}${whose}`,
     body: async (w) => {
       const worlds = Array.from({ length: LANES }, () => w.sibling());
+      worlds.forEach(become);
       const seeds = worlds.map((_, i) => SEED + index * LANES + i);
       try {
         const lanes = await Promise.allSettled(
@@ -179,4 +181,9 @@ function kills(moment: Moment, index: number): Check {
   };
 }
 
-export const KILLS: readonly Check[] = MOMENTS.map(kills);
+export const KILLS: readonly Check[] = [
+  ...MOMENTS.map((moment, index) => kills(moment, index)),
+  ...MOMENTS.filter(({ name }) => name === 'run' || name === 'delete').map((moment, index) =>
+    kills(moment, MOMENTS.length + index, ' of a plain user', becomeUser),
+  ),
+];

@@ -4,19 +4,23 @@
  */
 import * as fs from 'node:fs';
 import type { Check } from './check.ts';
-import { check, same, type World } from './world.ts';
+import { check, STUB, same, type World } from './world.ts';
 
 const USER = 4321;
 
 /** All of the world's commands are the user's from now on, and so are its directories. */
-function become(w: World): void {
+export function becomeUser(w: World): void {
   for (const directory of [w.top, w.temporary]) fs.chownSync(directory, USER, USER);
   const ids = [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
   w.prefix = ['setpriv', ...ids, '--inh-caps=-all', '--bounding-set=-all'];
 }
 
+const NAMESPACES = ['user', 'pid', 'mnt', 'net', 'ipc', 'uts'];
+const namespace = (pid: number | 'self', type: string) =>
+  fs.readlinkSync(`/proc/${pid}/ns/${type}`);
+
 async function lifecycle(w: World): Promise<void> {
-  become(w);
+  becomeUser(w);
   const volume = w.file('volume');
   fs.mkdirSync(volume);
   fs.chownSync(volume, USER, USER);
@@ -35,9 +39,13 @@ async function lifecycle(w: World): Promise<void> {
   for (const { pid } of [sentry, gofer]) {
     const status = fs.readFileSync(`/proc/${pid}/status`, 'latin1');
     check(new RegExp(`^Uid:\\t${USER}\\t${USER}`, 'm').test(status), `not the user's: ${status}`);
-    const own = fs.readlinkSync(`/proc/${pid}/ns/user`);
-    check(own !== fs.readlinkSync('/proc/self/ns/user'), `${pid} has no user namespace of its own`);
+    same(
+      NAMESPACES.filter((type) => namespace(pid, type) === namespace('self', type)),
+      [],
+    );
   }
+  const [stub = 0] = w.processes().flatMap((p) => (p.name === STUB ? [p.pid] : []));
+  same(namespace(stub, 'pid'), namespace(sentry.pid, 'pid'));
   same(await w.ok('exec', 'r', '/bin/id', '-u'), '0\n');
   await w.ok('exec', 'r', '/bin/touch', '/data/v/made', '/tmp/x', '/etc/in-memory');
   same(fs.statSync(`${volume}/made`).uid, USER);
@@ -52,7 +60,7 @@ async function lifecycle(w: World): Promise<void> {
 }
 
 async function doCommand(w: World): Promise<void> {
-  become(w);
+  becomeUser(w);
   const ended = await w.runsc(['do', 'sh', '-c', 'id -u; cat /etc/shadow; exit 3'], { cwd: '/' });
   same([ended.status, ended.stdout], [3, '0\n']);
   check(/denied/i.test(ended.stderr), ended.stderr);
