@@ -212,6 +212,22 @@ describe('createCgroup', () => {
     expect(fs.existsSync(`${top}/v1/a/b`)).toBe(false);
   });
 
+  it('goes on without what a plain user may not set, and says so', () => {
+    const said: string[] = [];
+    const warn = (message: string) => said.push(message);
+    fs.mkdirSync(`${top}/v1/a/b/cpu.shares`, { recursive: true });
+    fs.writeFileSync(`${top}/v2`, 'no directory');
+    const hierarchies = [hierarchy(['pids', 'cpu']), hierarchy(['memory'], 2)];
+    const asked = { pids: { limit: 10 }, cpu: { shares: 512 }, memory: { limit: 100 } };
+    const made = createCgroup(request({ resources: asked, hierarchies, warn, mayLack: true }));
+    expect(made).toEqual([`${top}/v1/a/b`]);
+    expect(fs.readFileSync(`${top}/v1/a/b/pids.max`, 'utf8')).toBe('10');
+    expect(said.map((message) => /linux\.resources\.[a-zA-Z.]+/.exec(message)?.[0])).toEqual([
+      'linux.resources.cpu.shares',
+      'linux.resources.memory.limit',
+    ]);
+  });
+
   it('names the limit that cannot be set', () => {
     fs.mkdirSync(`${top}/v1/a/b/pids.max`, { recursive: true });
     expect(() => createCgroup(request({ resources }))).toThrow('linux.resources.pids.limit');

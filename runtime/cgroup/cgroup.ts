@@ -22,6 +22,8 @@ export interface CgroupRequest {
   readonly everyHierarchy: boolean;
   readonly resources: LinuxResources;
   readonly hierarchies: readonly Hierarchy[];
+  /** A limit that cannot be set is told and left out, instead of an error: a plain user's. */
+  readonly mayLack?: boolean;
   /** Told what an optional setting came to. */
   readonly warn: (message: string) => void;
 }
@@ -39,17 +41,29 @@ export function plannedCgroups(request: CgroupRequest): string[] {
   );
 }
 
+/** Takes what a limit failed by: throws it, or goes on without. */
+type Refuse = (problem: unknown) => void;
+
+const strictly: Refuse = (problem) => {
+  throw problem;
+};
+
 /** Makes the cgroups with their limits: their directories. Nothing is left behind when it fails. */
 export function createCgroup(request: CgroupRequest): string[] {
   const paths: string[] = [];
+  const mayLack = request.mayLack === true;
+  const refuse: Refuse = (problem) => {
+    if (!mayLack) throw problem;
+    request.warn(messageOf(problem));
+  };
   try {
-    refuseHomeless(request);
+    refuseHomeless(request, refuse);
     for (const hierarchy of usedHierarchies(request)) {
       const directory = cgroupDirectory(hierarchy, request.cgroupsPath);
       const settings = settingsFor(hierarchy, request.resources);
-      if (!makeDirectory(hierarchy, directory, settings)) continue;
+      if (!makeDirectory(hierarchy, directory, settings, mayLack, refuse)) continue;
       paths.push(directory);
-      applyAll(directory, settings, request.warn);
+      applyAll(directory, settings, request.warn, refuse);
     }
   } catch (thrown) {
     removeCgroup(paths, () => {});
@@ -67,9 +81,9 @@ export function updateCgroup(
     const directory = paths.find((one) => one.startsWith(`${hierarchy.mountPoint}/`));
     return directory === undefined ? [] : [{ hierarchy, directory }];
   });
-  refuseHomeless({ ...request, hierarchies: homes.map((home) => home.hierarchy) });
+  refuseHomeless({ ...request, hierarchies: homes.map((home) => home.hierarchy) }, strictly);
   for (const { hierarchy, directory } of homes) {
-    applyAll(directory, settingsFor(hierarchy, request.resources), request.warn);
+    applyAll(directory, settingsFor(hierarchy, request.resources), request.warn, strictly);
   }
 }
 
@@ -95,7 +109,10 @@ function isHome(hierarchy: Hierarchy, controller: string): boolean {
 }
 
 /** A limit whose controller is mounted nowhere would silently not hold. */
-function refuseHomeless(request: Pick<CgroupRequest, 'resources' | 'hierarchies' | 'warn'>): void {
+function refuseHomeless(
+  request: Pick<CgroupRequest, 'resources' | 'hierarchies' | 'warn'>,
+  refuse: Refuse,
+): void {
   const { hierarchies, resources } = request;
   const placed = new Set(
     hierarchies.flatMap((one) => settingsFor(one, resources)).map((setting) => setting.field),
@@ -106,35 +123,41 @@ function refuseHomeless(request: Pick<CgroupRequest, 'resources' | 'hierarchies'
   for (const { field, file, optional } of [...asked, ...settingsV2(resources)]) {
     if (placed.has(field)) continue;
     const problem = `linux.resources.${field}: no cgroup hierarchy of this host has ${file}`;
-    if (!optional) {
-      throw new Failure(`config.json: ${problem}: mount its controller or use --ignore-cgroups`);
+    if (optional) request.warn(problem);
+    else {
+      refuse(new Failure(`config.json: ${problem}: mount its controller or use --ignore-cgroups`));
     }
-    request.warn(problem);
     placed.add(field);
   }
 }
 
-/** False when the hierarchy is not ours to write and nothing is asked of it. */
+/** False when the hierarchy is not ours to write and nothing is asked of it, or it was told. */
 function makeDirectory(
   hierarchy: Hierarchy,
   directory: string,
   settings: readonly Setting[],
+  mayLack: boolean,
+  refuse: Refuse,
 ): boolean {
   try {
-    if (hierarchy.version === 2) enableControllers(hierarchy, directory, settings);
+    if (hierarchy.version === 2) enableControllers(hierarchy, directory, settings, mayLack);
     fs.mkdirSync(directory, { recursive: true, mode: 0o755 });
     if (hierarchy.controllers.includes('cpuset') && hierarchy.version === 1) {
       inheritCpuset(hierarchy.mountPoint, directory);
     }
     return true;
   } catch (thrown) {
+    removeCgroup([directory], () => {});
     const first = settings[0];
     const denied = ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(thrown));
     if (denied && first === undefined) return false;
     const wanted = first === undefined ? '' : ` (wanted for linux.resources.${first.field})`;
-    throw new Failure(
-      `cannot make cgroup ${directory}${wanted}: ${messageOf(thrown)}: give rights to it or use --ignore-cgroups`,
+    refuse(
+      new Failure(
+        `cannot make cgroup ${directory}${wanted}: ${messageOf(thrown)}: give rights to it or use --ignore-cgroups`,
+      ),
     );
+    return false;
   }
 }
 
@@ -143,6 +166,7 @@ function enableControllers(
   hierarchy: Hierarchy,
   directory: string,
   settings: readonly Setting[],
+  mayLack: boolean,
 ): void {
   const usual = ['cpu', 'cpuset', 'io', 'memory', 'pids', 'hugetlb'];
   const needed = new Set(settings.map((setting) => setting.controller));
@@ -158,7 +182,8 @@ function enableControllers(
       try {
         fs.writeFileSync(`${at}/cgroup.subtree_control`, `+${controller}`);
       } catch (thrown) {
-        if (needed.has(controller)) throw thrown;
+        // Otherwise what needs it is told to be without.
+        if (needed.has(controller) && !mayLack) throw thrown;
       }
     }
   }
@@ -193,9 +218,18 @@ function applyAll(
   directory: string,
   settings: readonly Setting[],
   warn: (message: string) => void,
+  refuse: Refuse,
 ): void {
-  const refused = settings.filter((setting) => apply(directory, setting) === 'EINVAL');
-  for (const setting of refused) apply(directory, setting, 'EINVAL');
+  const attempt = (setting: Setting, before = ''): string => {
+    try {
+      return apply(directory, setting, before);
+    } catch (thrown) {
+      refuse(thrown);
+      return '';
+    }
+  };
+  const refused = settings.filter((setting) => attempt(setting) === 'EINVAL');
+  for (const setting of refused) attempt(setting, 'EINVAL');
   for (const setting of settings) {
     if (setting.optional && !fs.existsSync(`${directory}/${setting.file}`)) {
       warn(`linux.resources.${setting.field}: this kernel has no ${setting.file}`);

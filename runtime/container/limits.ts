@@ -45,15 +45,14 @@ export function makeLimits(
   // As runc: limits hold also where no path is given.
   if (ignoreCgroups || (written === '' && !limitsAnything(resources))) return () => {};
   if (systemdCgroup) return makeScope(context, written || `:runsc:${id}`, request, remember);
-  const full = { ...request, cgroupsPath: cgroupPath(written || `/${id}`), everyHierarchy: false };
-  try {
-    remember({ cgroupPaths: plannedCgroups(full), systemdUnit: null });
-    remember({ cgroupPaths: createCgroup(full), systemdUnit: null });
-  } catch (thrown) {
-    if (!rootless) throw thrown;
-    warn(`no cgroup: ${messageOf(thrown)}`);
-    remember({ cgroupPaths: [], systemdUnit: null });
-  }
+  const full = {
+    ...request,
+    cgroupsPath: cgroupPath(written || `/${id}`),
+    everyHierarchy: false,
+    mayLack: rootless,
+  };
+  remember({ cgroupPaths: plannedCgroups(full), systemdUnit: null });
+  remember({ cgroupPaths: createCgroup(full), systemdUnit: null });
   return () => {};
 }
 

@@ -3,6 +3,7 @@
  * lifecycle; what it writes is the user's.
  */
 import * as fs from 'node:fs';
+import { findHierarchies, type Hierarchy } from '../../../runtime/cgroup/hierarchy.ts';
 import type { Check } from './check.ts';
 import { check, STUB, same, type World } from './world.ts';
 
@@ -66,7 +67,88 @@ async function doCommand(w: World): Promise<void> {
   check(/denied/i.test(ended.stderr), ended.stderr);
 }
 
+/**
+ * Cgroups of the user's, as who administers the host would delegate them: in each hierarchy with a limit of
+ * LIMITS. In that of v2 he may move only what is in them already. Returns their names, those of v2 first.
+ */
+function delegate(name: string): Hierarchy[] {
+  const controllers = Object.keys(LIMITS);
+  const all = findHierarchies().filter((h) => h.controllers.some((c) => controllers.includes(c)));
+  for (const { version, mountPoint, controllers: offered } of all) {
+    const top = `${mountPoint}/${name}`;
+    const enabled = version === 2 ? offered.filter((c) => controllers.includes(c)) : [];
+    for (const controller of enabled) {
+      fs.writeFileSync(`${mountPoint}/cgroup.subtree_control`, `+${controller}`);
+    }
+    for (const directory of version === 2 ? [top, `${top}/own`] : [top]) {
+      fs.mkdirSync(directory);
+      fs.chownSync(directory, USER, USER);
+    }
+    const files = version === 2 ? ['cgroup.procs', 'cgroup.subtree_control'] : [];
+    for (const file of files) fs.chownSync(`${top}/${file}`, USER, USER);
+  }
+  return all;
+}
+
+/** By controller: a limit as config.json has it, where it is found on v1 and on v2, and its number. */
+const LIMITS: Readonly<Record<string, readonly [object, string, string, number]>> = {
+  pids: [{ pids: { limit: 60 } }, 'pids.max', 'pids.max', 60],
+  memory: [{ memory: { limit: 2 ** 28 } }, 'memory.limit_in_bytes', 'memory.max', 2 ** 28],
+  hugetlb: [
+    { hugepageLimits: [{ pageSize: '2MB', limit: 2 ** 22 }] },
+    'hugetlb.2MB.limit_in_bytes',
+    'hugetlb.2MB.max',
+    2 ** 22,
+  ],
+};
+
+/** Limits hold where a cgroup is delegated; what is asked for elsewhere is told in the log. */
+async function delegated(w: World): Promise<void> {
+  const name = `runsc-rootless-${process.pid}`;
+  const hierarchies = delegate(name);
+  try {
+    becomeUser(w);
+    const joins = hierarchies
+      .filter(({ version }) => version === 2)
+      .map(({ mountPoint }) => `echo $$ > ${mountPoint}/${name}/own/cgroup.procs; `);
+    w.prefix = ['sh', '-c', `${joins.join('')}exec "$@"`, 'sh', ...w.prefix];
+    w.flags = [`--log=${w.file('log')}`];
+    const held = Object.keys(LIMITS).filter((c) =>
+      hierarchies.some((h) => h.controllers.includes(c)),
+    );
+    const bundle = w.bundle(['/bin/sleep', '1000'], (config) => {
+      config.linux.cgroupsPath = `/${name}/c`;
+      config.linux.resources = { cpu: { shares: 512 } };
+      for (const c of held) Object.assign(config.linux.resources, LIMITS[c]?.[0]);
+    });
+    await w.ok('run', '--detach', '--bundle', bundle, 'r');
+    const { sentry, gofer } = w.stateOf('r');
+    for (const controller of held) {
+      const at = hierarchies.find((h) => h.controllers.includes(controller)) as Hierarchy;
+      const directory = `${at.mountPoint}/${name}/c`;
+      const [, v1, v2, wanted] = LIMITS[controller] as (typeof LIMITS)[string];
+      const limit = fs.readFileSync(`${directory}/${at.version === 1 ? v1 : v2}`, 'utf8');
+      same([controller, Number(limit)], [controller, wanted]);
+      const members = fs.readFileSync(`${directory}/cgroup.procs`, 'utf8').split('\n').map(Number);
+      const ours = w.processes().filter((p) => p.name === STUB);
+      for (const { pid } of [sentry, gofer, ...ours]) {
+        check(members.includes(pid), `${pid} is not in ${directory}: ${members}`);
+      }
+    }
+    check(/linux\.resources\.cpu\.shares/.test(w.read('log')), w.read('log'));
+    await w.ok('delete', '--force', 'r');
+    for (const { mountPoint } of hierarchies) same(fs.existsSync(`${mountPoint}/${name}/c`), false);
+  } finally {
+    await w.leftovers();
+    for (const { version, mountPoint } of hierarchies) {
+      if (version === 2) fs.rmdirSync(`${mountPoint}/${name}/own`);
+      fs.rmdirSync(`${mountPoint}/${name}`);
+    }
+  }
+}
+
 export const ROOTLESS: readonly Check[] = [
   { name: 'a plain user: create, start, exec, kill, delete, run', body: lifecycle },
   { name: 'a plain user: do', body: doCommand },
+  { name: 'a plain user: limits in a delegated cgroup', body: delegated },
 ];
