@@ -63,7 +63,8 @@ function memoryHog(platform: string, name: string, script: string, more: Change 
         limited(id, { memory: { limit: LIMIT, swap: LIMIT } }, more),
       );
       await w.ok('run', '--detach', '--bundle', bundle, id);
-      const events = w.start(['events', id]);
+      const events = w.start(['events', '--interval=50ms', id]);
+      await until('it is watched', () => fs.readFileSync(events.outFile, 'utf8') !== '');
       const waiting = w.runsc(['wait', id]);
       await w.ok('exec', id, '/bin/touch', '/go');
       await neighboursAreWell(w);
