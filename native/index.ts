@@ -33,6 +33,11 @@ export interface Addon {
   realtimeNs(since: number): number;
   /** Maps a file shared and whole, up to 1 TiB, or -errno. */
   mapFile(fd: number, length: number): ArrayBuffer | number;
+  /**
+   * The same for a sparse file whose bytes from `from` on are those of the file `huge`; huge pages of it
+   * are mapped as such. `from` is a multiple of 2 MiB.
+   */
+  mapFiles(fd: number, length: number, huge: number, from: number): ArrayBuffer | number;
   /** Zeroed pages that children made by fork share, or -errno. */
   mapPages(length: number): ArrayBuffer | number;
   /**
@@ -119,6 +124,7 @@ export let monotonicNs: Addon['monotonicNs'];
 export let listDirectory: Addon['listDirectory'];
 export let realtimeNs: Addon['realtimeNs'];
 export let mapFile: Addon['mapFile'];
+export let mapFiles: Addon['mapFiles'];
 export let mapPages: Addon['mapPages'];
 export let fork: Addon['fork'];
 export let quietLoop: Addon['quietLoop'];
@@ -149,7 +155,8 @@ export function loadAddon(): void {
     ? loadSealed()
     : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
   ({ listDirectory } = addon);
-  ({ syscall, addressOf, monotonicNs, realtimeNs, mapFile, mapPages, fork, quietLoop } = addon);
+  ({ syscall, addressOf, monotonicNs, realtimeNs, mapFile, mapPages } = addon);
+  ({ mapFiles, fork, quietLoop } = addon);
   ({ exit, getpid, sampleClocks, tscInvariant, cpuid, stayOnCpu, keepMaps, trimMemory } = addon);
   loaded = true;
   for (const then of waiting.splice(0)) then();

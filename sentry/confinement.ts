@@ -10,6 +10,7 @@
 
 import { enterBase, mountBase } from '../native/empty_root.ts';
 import { close, open, write } from '../native/fs.ts';
+import { makeHugeFile } from '../native/huge_file.ts';
 import { keepMaps } from '../native/index.ts';
 import { restrictTo } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
@@ -36,8 +37,16 @@ const FILTERS: Readonly<Record<string, Uint8Array>> = {
   systrap: compileFilter(sentryRules('systrap')),
 };
 
-/** Before anything else: threads and stubs inherit what this leaves. The layers that are missing. */
-export function shed(config: BootConfig): string[] {
+/** What is left after `shed`. */
+export interface Remains {
+  /** The layers that are missing. */
+  readonly missing: readonly string[];
+  /** See makeHugeFile: made while mounting was possible, or -errno. */
+  readonly hugeFileFd: number;
+}
+
+/** Before anything else: threads and stubs inherit what this leaves. */
+export function shed(config: BootConfig): Remains {
   const missing: string[] = [];
   const check = (layer: string, error: number): void => {
     if (error < 0) missing.push(`${layer} (errno ${-error})`);
@@ -48,7 +57,9 @@ export function shed(config: BootConfig): string[] {
   if (!config.namedNetwork) namespaces |= clone.CLONE_NEWNET;
   if (config.rootless) check('own namespaces', process.unshare(namespaces));
   else becomeNobody(namespaces, check);
-  check('empty file tree', enterEmptyTree());
+  const base = mountBase();
+  const hugeFileFd = typeof base === 'number' ? base : makeHugeFile(base);
+  check('empty file tree', enterEmptyTree(base));
   becomeUnprivileged(check);
   check('no_new_privs', process.prctl(PR_SET_NO_NEW_PRIVS, 1));
   check('Landlock', restrictTo([]));
@@ -57,7 +68,7 @@ export function shed(config: BootConfig): string[] {
   }
   // Stubs must be ours to trace; `lock` takes it back for this process.
   process.prctl(PR_SET_DUMPABLE, 1);
-  return missing;
+  return { missing, hugeFileFd };
 }
 
 type Check = (layer: string, error: number) => void;
@@ -90,8 +101,7 @@ function becomeNobody(namespaces: number, check: Check): void {
 }
 
 /** Without a mount namespace a directory without files will do, where that is allowed. */
-function enterEmptyTree(): number {
-  const base = mountBase();
+function enterEmptyTree(base: string | number): number {
   const entered = typeof base === 'number' ? base : enterBase(base);
   if (entered === 0 || process.chroot('/proc/self/fdinfo') < 0) return entered;
   process.chdir('/');

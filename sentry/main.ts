@@ -16,7 +16,15 @@ import {
   read,
   write,
 } from '../native/fs.ts';
-import { exit, mapFile, monotonicNs, realtimeNs, syscall, trimMemory } from '../native/index.ts';
+import {
+  exit,
+  mapFile,
+  mapFiles,
+  monotonicNs,
+  realtimeNs,
+  syscall,
+  trimMemory,
+} from '../native/index.ts';
 import { contentStamp } from '../native/stat.ts';
 import type { BootConfig, PlatformChoice } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
@@ -36,7 +44,9 @@ import { installFileTypes } from './control/file_types.ts';
 import { Sandbox } from './control/sandbox.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { makeVdsoMemory } from './loader/vdso/vdso_pages.ts';
+import type { MemoryFileHost } from './mm/free_space.ts';
 import { MemoryFile } from './mm/memory_file.ts';
+import { hugePageFloor } from './mm/page.ts';
 import type { Platform } from './platform/platform.ts';
 import { PtracePlatform } from './platform/ptrace/ptrace_platform.ts';
 import { SystrapPlatform } from './platform/systrap/systrap_platform.ts';
@@ -64,19 +74,33 @@ const hostClock: Clock = {
   },
 };
 
+/** How much of the container's memory huge pages may be, touched or not. */
+const HUGE_SHARE = 1 / 4;
+
+const memoryFileHost: MemoryFileHost = {
+  punch: (fd, at, length) => fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length),
+  nextData: (fd, at) => lseek(fd, at, SEEK_DATA),
+  nextHole: (fd, at) => lseek(fd, at, SEEK_HOLE),
+  write: (fd, at, from) => pwrite(fd, from, at),
+};
+
 /** The memory all applications live in; a message when the host will not give it. */
-function makeMemoryFile(): MemoryFile {
+function makeMemoryFile(hugeFd: number, totalBytes: number): MemoryFile {
   const fd = memfdCreate('runsc-memory', MFD_CLOEXEC);
   if (fd < 0) throw new Error(`memfd_create failed: errno ${-fd}`);
   const sized = syscall(SYS_ftruncate, fd, MEMORY_FILE_BYTES);
   if (sized < 0) throw new Error(`cannot size the memory file: errno ${-sized}`);
+  const start = MEMORY_FILE_BYTES - hugePageFloor(Math.floor(totalBytes * HUGE_SHARE));
+  if (hugeFd >= 0 && start < MEMORY_FILE_BYTES && start > 0) {
+    const hugeSized = syscall(SYS_ftruncate, hugeFd, MEMORY_FILE_BYTES);
+    const buffer = hugeSized < 0 ? hugeSized : mapFiles(fd, MEMORY_FILE_BYTES, hugeFd, start);
+    if (typeof buffer === 'object') {
+      return new MemoryFile(fd, buffer, memoryFileHost, { fd: hugeFd, start });
+    }
+  }
   const buffer = mapFile(fd, MEMORY_FILE_BYTES);
   if (typeof buffer === 'number') throw new Error(`cannot map the memory file: errno ${-buffer}`);
-  return new MemoryFile(fd, buffer, {
-    punch: (at, length) => fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length),
-    nextData: (at) => lseek(fd, at, SEEK_DATA),
-    nextHole: (at) => lseek(fd, at, SEEK_HOLE),
-  });
+  return new MemoryFile(fd, buffer, memoryFileHost);
 }
 
 function makeLog(fd: number): (message: string) => void {
@@ -146,9 +170,15 @@ function bootKernel(config: BootConfig): Kernel {
   const log = config.debug ? write : () => undefined;
   // While /proc is in reach.
   const auxiliary = auxiliaryVector();
-  for (const layer of shed(config)) log(`sentry: running without ${layer}`);
+  const { missing, hugeFileFd } = shed(config);
+  for (const layer of missing) log(`sentry: running without ${layer}`);
   const platform = createPlatform(config.platform, log);
-  const memory = makeMemoryFile();
+  const memory = makeMemoryFile(hugeFileFd, config.totalMemoryBytes);
+  log(
+    memory.hugeBytes > 0
+      ? `memory: ${memory.hugeBytes} bytes of huge pages`
+      : 'memory: no huge pages',
+  );
   const vdso = makeVdsoMemory(memory);
   if (typeof vdso === 'number') return fail(`no memory for the vDSO: errno ${-vdso}`);
   const clock = new VdsoClock(hostClock, vdso.vvar, config.cpuCount);

@@ -298,10 +298,14 @@ export class Sandbox {
 
   private stats(container: Container): object {
     let cpuTimeNs = 0;
-    const memory = fstat(this.kernel.memory.fd);
+    let memoryBytes = 0;
+    for (const fd of this.kernel.memory.fds) {
+      const file = fstat(fd);
+      if (typeof file !== 'number') memoryBytes += file.blocks * 512;
+    }
     for (const g of container.pids.groups.values()) cpuTimeNs += g.cpuTimeNs;
     return {
-      memoryBytes: typeof memory === 'number' ? 0 : memory.blocks * 512,
+      memoryBytes,
       cpuTimeNs,
       processes: container.pids.groups.size,
     };

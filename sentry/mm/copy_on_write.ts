@@ -2,11 +2,12 @@
  * Copy-on-write: giving a Vma pages of its own at the first write after fork(2), or the first write to
  * a private file mapping. See pma.ts for shadows.
  */
-import { ENXIO } from '../../spec/linux/errno.ts';
+import { ENOMEM, ENXIO } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
 import { joinPmasIn } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
+import { HUGE_PAGE_BYTES, hugePageFloor } from './page.ts';
 import type { Pma } from './pma.ts';
 import { isShared, VM_DENYWRITE, type Vma } from './vma.ts';
 
@@ -27,9 +28,11 @@ const MANY_PIECES = 4096;
  */
 export function growCopies(mm: MemoryManager, vma: Vma, page: number): number {
   const pma = isolate(mm, vma, page);
-  if (!pma.fromFile) mm.writeHistory?.note(page);
+  const size = windowSize(mm, vma, pma);
+  // Who writes all of a large range has no use for copies of a few windows of it.
+  if (!pma.fromFile && size < LARGEST_WINDOW) mm.writeHistory?.note(page);
   if (pma.fd === IN_MEMORY_FILE && takeOver(mm, vma, pma, page)) return 0;
-  return copyWindow(mm, vma, pma, page);
+  return copyWindow(mm, vma, pma, page, size);
 }
 
 /** Whether the pages of a new `vma` are sure to be written at once: relocations are. */
@@ -90,21 +93,26 @@ function takeOver(mm: MemoryManager, vma: Vma, pma: Pma, page: number): boolean 
   return true;
 }
 
-function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number): number {
+function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number, size: number): number {
   const { memory } = mm;
+  if (continuesHuge(mm, pma, page)) {
+    const copied = copyHugePage(mm, vma, pma);
+    if (copied !== NO_HUGE_PAGE) return copied;
+  }
   if (pma.shadow < 0) {
     const shadow = memory.allocate(pma.end - pma.start);
     if (shadow < 0) return shadow;
     pma.shadow = shadow;
   }
-  const size = windowSize(mm, vma, pma);
   const windowStart = page - (page % size);
   const start = Math.max(pma.start, windowStart);
   let end = Math.min(pma.end, windowStart + size);
   const source = pma.offset + (start - pma.start);
   const target = pma.shadow + (start - pma.start);
+  let filled = 1;
   if (pma.fd === IN_MEMORY_FILE) {
-    memory.bytes.copyWithin(target, source, source + (end - start));
+    filled = memory.copyToFresh(target, source, end - start);
+    if (filled < 0) return -ENOMEM;
   } else {
     const into = memory.bytes.subarray(target, target + (end - start));
     const got = readWhole(mm, pma.fd, into, source);
@@ -113,17 +121,63 @@ function copyWindow(mm: MemoryManager, vma: Vma, pma: Pma, page: number): number
   }
   mm.pmas.splitAt(start);
   mm.pmas.splitAt(end);
-  const own = mm.pmas.find(start)!;
-  if (own.fd === IN_MEMORY_FILE) mm.dropped.add(own.offset, end - start);
-  own.fd = IN_MEMORY_FILE;
-  own.offset = target;
-  own.shadow = -1;
-  own.cow = false;
-  own.fromFile = false;
-  mm.space.map(start, end - start, memory.fd, target, vma.prot, true, true);
+  mm.pmas.find(start)!.shadow = -1;
+  own(mm, vma, start, target, filled > 0);
+  return 0;
+}
+
+function isHuge(mm: MemoryManager, pma: Pma): boolean {
+  return pma.fd === IN_MEMORY_FILE && mm.memory.isHuge(pma.offset);
+}
+
+/**
+ * Whether the first huge page of `pma` is to be copied whole: it is all there, and everything before it has
+ * been written in order. Who writes here and there gets small copies, as in Linux.
+ */
+function continuesHuge(mm: MemoryManager, pma: Pma, page: number): boolean {
+  const { start } = pma;
+  if (!isHuge(mm, pma) || hugePageFloor(page) !== start) return false;
+  const before = mm.pmas.find(start - PAGE_SIZE);
+  if (before === null || before.cow || before.fd !== IN_MEMORY_FILE) return false;
+  return before.end - before.start >= LARGEST_WINDOW && pma.end - start >= HUGE_PAGE_BYTES;
+}
+
+const NO_HUGE_PAGE = 1;
+
+/** 0, -ENOMEM, or NO_HUGE_PAGE when there is none to copy to. */
+function copyHugePage(mm: MemoryManager, vma: Vma, pma: Pma): number {
+  const { memory } = mm;
+  const { start } = pma;
+  const end = start + HUGE_PAGE_BYTES;
+  const before = mm.pmas.find(start - PAGE_SIZE);
+  const hint = before === null ? -1 : before.offset + (before.end - before.start);
+  const target = memory.allocateHuge(HUGE_PAGE_BYTES, hint);
+  if (target < 0) return NO_HUGE_PAGE;
+  const filled = memory.copyToFresh(target, pma.offset, HUGE_PAGE_BYTES);
+  if (filled < 0) {
+    memory.release(target, HUGE_PAGE_BYTES);
+    return -ENOMEM;
+  }
+  mm.pmas.splitAt(end);
+  if (pma.shadow >= 0) mm.dropped.add(pma.shadow, HUGE_PAGE_BYTES);
+  pma.shadow = -1;
+  own(mm, vma, start, target, filled > 0);
+  return 0;
+}
+
+/** The Pma that begins at `start` has its own pages at `target` from now on. */
+function own(mm: MemoryManager, vma: Vma, start: number, target: number, filled: boolean): void {
+  const pma = mm.pmas.find(start)!;
+  const { end } = pma;
+  if (pma.fd === IN_MEMORY_FILE) mm.dropped.add(pma.offset, end - start);
+  pma.fd = IN_MEMORY_FILE;
+  pma.offset = target;
+  pma.cow = false;
+  pma.fromFile = false;
+  const fd = mm.memory.fdAt(target);
+  mm.space.map(start, end - start, fd, target, vma.prot, true, filled);
   mm.changed();
   joinPmasIn(mm, start, end);
-  return 0;
 }
 
 /**
@@ -136,6 +190,7 @@ function windowSize(mm: MemoryManager, vma: Vma, pma: Pma): number {
   const before = mm.pmas.find(pma.start - PAGE_SIZE);
   if (before === null || before.cow || before.fd !== IN_MEMORY_FILE) return FIRST_WINDOW;
   const copied = before.end - before.start;
+  if (isHuge(mm, before) && copied >= LARGEST_WINDOW) return LARGEST_WINDOW;
   if (before.offset + copied !== pma.shadow) return FIRST_WINDOW;
   let size = FIRST_WINDOW;
   while (size < LARGEST_WINDOW && size < 2 * copied) size *= 2;

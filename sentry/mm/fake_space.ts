@@ -6,6 +6,7 @@
 import { PAGE_SIZE, PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import type { AddressSpace, Context, ForkedSpace } from '../platform/platform.ts';
 import { FAULT_HANDLED } from './fault.ts';
+import type { MemoryFileHost } from './free_space.ts';
 import { type Extent, type Mappable, type Mapper, MappingSet } from './mappable.ts';
 import { hostProt } from './mapping.ts';
 import { MemoryFile } from './memory_file.ts';
@@ -15,6 +16,7 @@ import { PatchedTexts } from './patched_text.ts';
 import { isShared } from './vma.ts';
 
 export const MEMORY_FD = 100;
+const HUGE_FD = 101;
 export const TASK_SIZE = 2 ** 47 - 2 * PAGE_SIZE;
 
 interface HostPage {
@@ -29,16 +31,23 @@ export class FakeHost {
   readonly stamps = new Map<number, string>();
   readonly patchedTexts: PatchedTexts;
 
-  constructor(size: number) {
+  /** The last `hugeBytes` are those of the file with huge pages. */
+  constructor(size: number, hugeBytes = 0) {
+    const huge = hugeBytes === 0 ? null : { fd: HUGE_FD, start: size - hugeBytes };
     const bytes = new Uint8Array(size);
-    this.memory = new MemoryFile(MEMORY_FD, bytes.buffer, {
-      punch: (offset, length) => {
+    const host: MemoryFileHost = {
+      punch: (_fd, offset, length) => {
         bytes.fill(0, offset, offset + length);
         return 0;
       },
-      nextData: (offset) => offset,
+      nextData: (_fd, offset) => offset,
       nextHole: () => size,
-    });
+      write: (_fd, offset, from) => {
+        bytes.set(from, offset);
+        return from.length;
+      },
+    };
+    this.memory = new MemoryFile(MEMORY_FD, bytes.buffer, host, huge);
     this.patchedTexts = new PatchedTexts(this.memory);
   }
 
@@ -186,7 +195,7 @@ function access(
   for (let tries = 0; tries < 5; tries++) {
     const page = fakeSpace(mm).pages.get(addr - inPage);
     if (page !== undefined && (write ? page.prot & PROT_WRITE : page.prot) !== 0) {
-      const inMemory = page.fd === MEMORY_FD;
+      const inMemory = host.memory.fds.includes(page.fd);
       const bytes = inMemory ? host.memory.bytes : host.files.get(page.fd)!;
       const view = new DataView(bytes.buffer);
       if (!write) return view.getUint32(page.offset + inPage, true);
@@ -217,7 +226,7 @@ export function difference(mm: MemoryManager): string {
           continue;
         }
         if (page === undefined) return `${at.toString(16)} is not mapped`;
-        const fd = pma.fd < 0 ? MEMORY_FD : pma.fd;
+        const fd = pma.fd < 0 ? mm.memory.fdAt(pma.offset) : pma.fd;
         if (page.fd !== fd || page.offset !== pma.offset + (at - pma.start)) {
           return `${at.toString(16)} maps the wrong page`;
         }

@@ -88,9 +88,10 @@ fs.ftruncate(memoryFd, MEMORY_BYTES);
 const buffer = mapFile(memoryFd, MEMORY_BYTES);
 assert(typeof buffer === 'object');
 const memory = new MemoryFile(memoryFd, buffer, {
-  punch: (offset, length) => fs.fallocate(memoryFd, FALLOC_PUNCH, offset, length),
-  nextData: (offset) => fs.lseek(memoryFd, offset, 3),
-  nextHole: (offset) => fs.lseek(memoryFd, offset, 4),
+  punch: (fd, offset, length) => fs.fallocate(fd, FALLOC_PUNCH, offset, length),
+  nextData: (fd, offset) => fs.lseek(fd, offset, 3),
+  nextHole: (fd, offset) => fs.lseek(fd, offset, 4),
+  write: (fd, offset, from) => fs.pwrite(fd, from, offset),
 });
 
 function boot(path: string): Process {

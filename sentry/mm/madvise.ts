@@ -39,6 +39,7 @@ import {
   VM_DONTDUMP,
   VM_DONTFORK,
   VM_LOCKED,
+  VM_NOHUGEPAGE,
   VM_SPECIAL,
   VM_WIPEONFORK,
   type Vma,
@@ -56,8 +57,8 @@ const ADVICE: ReadonlyMap<number, Advice> = new Map<number, Advice>([
   [MADV_WILLNEED, nothing],
   [MADV_MERGEABLE, nothing],
   [MADV_UNMERGEABLE, nothing],
-  [MADV_HUGEPAGE, nothing],
-  [MADV_NOHUGEPAGE, nothing],
+  [MADV_HUGEPAGE, setFlags(0, VM_NOHUGEPAGE)],
+  [MADV_NOHUGEPAGE, noHugePage],
   [MADV_COLD, nothing],
   [MADV_PAGEOUT, nothing],
   [MADV_DONTNEED, (mm, vma, start, end) => dontNeed(mm, vma, start, end, VM_LOCKED | VM_SPECIAL)],
@@ -112,6 +113,24 @@ function wipeOnFork(mm: MemoryManager, vma: Vma, start: number, end: number): nu
   return setFlags(VM_WIPEONFORK, 0)(mm, vma, start, end);
 }
 
+/** For what is touched from now on. */
+function noHugePage(mm: MemoryManager, vma: Vma, start: number, end: number): number {
+  setFlags(VM_NOHUGEPAGE, 0)(mm, vma, start, end);
+  // While another thread may be touching it, nobody can tell that a range is empty.
+  if (vma.file !== null || mm.userCount > 1) return 0;
+  const piece = mm.vmas.find(start)!;
+  for (let at = start; at < end; ) {
+    const pma = mm.pmas.firstIn(at, end);
+    if (pma === null) break;
+    const from = Math.max(pma.start, at);
+    at = Math.min(pma.end, end);
+    const offset = pma.offset + (from - pma.start);
+    if (pma.cow || !mm.memory.isHuge(offset)) continue;
+    if (mm.memory.committedBytes(offset, at - from) === 0) replace(mm, piece, from, at);
+  }
+  return 0;
+}
+
 function freeAnonymous(mm: MemoryManager, vma: Vma, start: number, end: number): number {
   if (vma.file !== null) return -EINVAL;
   return dontNeed(mm, vma, start, end, VM_LOCKED | VM_SPECIAL);
@@ -155,6 +174,11 @@ function renew(mm: MemoryManager, vma: Vma, pma: Pma, start: number, end: number
     // Only ours: emptied in place, without any change of mappings.
     if (mm.memory.decommit(offset, end - start) >= 0) return;
   }
+  replace(mm, vma, start, end);
+}
+
+/** New pages for [start, end). */
+function replace(mm: MemoryManager, vma: Vma, start: number, end: number): void {
   dropPmas(mm, start, end);
   if (vma.prot === PROT_NONE) return;
   mm.space.unmap(start, end - start);

@@ -9,13 +9,25 @@ import { copiesAhead, copyAhead } from './copy_on_write.ts';
 import { forgetDeferred } from './deferred.ts';
 import { type Extent, IN_MEMORY_FILE, type Mappable } from './mappable.ts';
 import type { MemoryManager } from './memory_manager.ts';
+import { hugePageCeil, hugePageFloor } from './page.ts';
 import { joinPmas, type Pma } from './pma.ts';
-import { canJoin, isShared, VM_LOCKED, type Vma } from './vma.ts';
+import {
+  canJoin,
+  isShared,
+  VM_GROWSDOWN,
+  VM_LOCKED,
+  VM_NOHUGEPAGE,
+  VM_NORESERVE,
+  type Vma,
+} from './vma.ts';
 
 /** Linux's vm.max_map_count. */
 export const MAX_MAP_COUNT = 65530;
 /** Anonymous ranges above this are backed piece by piece when touched: they may be huge and empty. */
 export const WHOLE_LIMIT = 2 ** 30;
+
+/** Anonymous ranges with at least so much between two bounds of huge pages have them there. */
+const LEAST_HUGE = 8 * 2 ** 20;
 
 /** Own writable pages up to this size are mapped with their pages: that costs less than faults. */
 const POPULATED_AT_ONCE = 64 * 1024;
@@ -40,8 +52,8 @@ export function hostMap(mm: MemoryManager, vma: Vma, start: number, end: number)
     const from = Math.max(pma.start, start);
     const to = Math.min(pma.end, end);
     const inMemory = pma.fd === IN_MEMORY_FILE;
-    const fd = inMemory ? mm.memory.fd : pma.fd;
     const offset = pma.offset + (from - pma.start);
+    const fd = inMemory ? mm.memory.fdAt(offset) : pma.fd;
     const prot = hostProt(vma, pma);
     const own = inMemory && !isShared(vma) && (prot & PROT_WRITE) !== 0;
     const populate = own && to - from <= POPULATED_AT_ONCE;
@@ -63,8 +75,10 @@ export function populate(mm: MemoryManager, vma: Vma, start: number, end: number
       at = next.end;
       continue;
     }
-    const stop = next === undefined ? end : Math.min(next.start, end);
-    const result = vma.file === null ? backAnonymous(mm, at, stop) : backFile(mm, vma, at, stop);
+    const free = next === undefined ? end : Math.min(next.start, end);
+    const stop = vma.file === null ? pieceEnd(vma, at, free) : free;
+    const back = vma.file === null ? backAnonymous : backFile;
+    const result = back(mm, vma, at, stop);
     if (result < 0) return at === start ? result : 0;
     if (copiesAhead(vma)) copyAhead(mm, at, stop);
     if (mm.deferred.find(at) === null) hostMap(mm, vma, at, stop);
@@ -75,11 +89,29 @@ export function populate(mm: MemoryManager, vma: Vma, start: number, end: number
   return 0;
 }
 
-function backAnonymous(mm: MemoryManager, start: number, end: number): number {
+/** As Linux: not for stacks, nor for who does not want them. Nor where much is reserved and little used. */
+function mayBeHuge(vma: Vma): boolean {
+  const unfit = VM_NOHUGEPAGE | VM_NORESERVE | VM_GROWSDOWN;
+  return (vma.prot & PROT_WRITE) !== 0 && (vma.flags & unfit) === 0;
+}
+
+/** How far a piece from `start` reaches: up to the huge pages in the middle, over them, or to `end`. */
+function pieceEnd(vma: Vma, start: number, end: number): number {
+  const first = hugePageCeil(start);
+  const last = hugePageFloor(end);
+  if (last - first < LEAST_HUGE || !mayBeHuge(vma)) return end;
+  return first > start ? first : last;
+}
+
+function backAnonymous(mm: MemoryManager, vma: Vma, start: number, end: number): number {
   const before = mm.pmas.items[mm.pmas.lowerBound(start) - 1];
   const adjoins = before !== undefined && before.end === start && before.fd === IN_MEMORY_FILE;
   const hint = adjoins ? before.offset + (before.end - before.start) : -1;
-  const offset = mm.memory.allocate(end - start, hint);
+  const length = end - start;
+  const whole = hugePageFloor(start) === start && hugePageFloor(end) === end;
+  const huge = whole && length >= LEAST_HUGE && mayBeHuge(vma);
+  let offset = huge ? mm.memory.allocateHuge(length, hint) : -1;
+  if (offset < 0) offset = mm.memory.allocate(length, hint);
   if (offset < 0) return offset;
   mm.pmas.insert({
     start,

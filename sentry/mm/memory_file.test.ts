@@ -1,20 +1,25 @@
 /** The allocator against a page-array oracle. */
 import { expect, test } from 'vitest';
-import { ENOMEM } from '../../spec/linux/errno.ts';
+import { ENOMEM, ENOSPC } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import { MemoryFile, Reservation } from './memory_file.ts';
+import { HUGE_PAGE_BYTES } from './page.ts';
 
 const PAGES = 256;
 
 function newFile(): MemoryFile {
   const bytes = new Uint8Array(PAGES * PAGE_SIZE);
   return new MemoryFile(3, bytes.buffer, {
-    punch: (offset, length) => {
+    punch: (_fd, offset, length) => {
       bytes.fill(0, offset, offset + length);
       return 0;
     },
-    nextData: (offset) => offset,
-    nextHole: (offset) => offset + PAGE_SIZE,
+    nextData: (_fd, offset) => offset,
+    nextHole: (_fd, offset) => offset + PAGE_SIZE,
+    write: (_fd, offset, from) => {
+      bytes.set(from, offset);
+      return from.length;
+    },
   });
 }
 
@@ -78,13 +83,17 @@ test('small freed ranges serve again without the host, until the sandbox is idle
   let punched = 0;
   const bytes = new Uint8Array(PAGES * PAGE_SIZE);
   const file = new MemoryFile(3, bytes.buffer, {
-    punch: (offset, length) => {
+    punch: (_fd, offset, length) => {
       punched += length / PAGE_SIZE;
       bytes.fill(0, offset, offset + length);
       return 0;
     },
-    nextData: (offset) => offset,
-    nextHole: (offset) => offset + PAGE_SIZE,
+    nextData: (_fd, offset) => offset,
+    nextHole: (_fd, offset) => offset + PAGE_SIZE,
+    write: (_fd, offset, from) => {
+      bytes.set(from, offset);
+      return from.length;
+    },
   });
   const first = file.allocate(16 * PAGE_SIZE);
   bytes.fill(7, first, first + 16 * PAGE_SIZE);
@@ -107,8 +116,12 @@ test('what a program maps at each start circulates without the host', () => {
   const bytes = new Uint8Array(PAGES * PAGE_SIZE);
   const file = new MemoryFile(3, bytes.buffer, {
     punch: () => ++punches,
-    nextData: (offset) => offset,
-    nextHole: (offset) => offset + PAGE_SIZE,
+    nextData: (_fd, offset) => offset,
+    nextHole: (_fd, offset) => offset + PAGE_SIZE,
+    write: (_fd, offset, from) => {
+      bytes.set(from, offset);
+      return from.length;
+    },
   });
   const sizes = [3, 5, 4, 2, 7, 5, 6, 1];
   let highest = 0;
@@ -133,12 +146,16 @@ test('small ranges that nobody asks for again do not keep others from being kept
   let punched = 0;
   const bytes = new Uint8Array(16 * PAGES * PAGE_SIZE);
   const file = new MemoryFile(3, bytes.buffer, {
-    punch: (_offset, length) => {
+    punch: (_fd, _offset, length) => {
       punched += length;
       return 0;
     },
-    nextData: (offset) => offset,
-    nextHole: (offset) => offset + PAGE_SIZE,
+    nextData: (_fd, offset) => offset,
+    nextHole: (_fd, offset) => offset + PAGE_SIZE,
+    write: (_fd, offset, from) => {
+      bytes.set(from, offset);
+      return from.length;
+    },
   });
   const single = Array.from({ length: 2000 }, () => file.allocate(PAGE_SIZE));
   const other = file.allocate(8 * PAGE_SIZE);
@@ -147,4 +164,81 @@ test('small ranges that nobody asks for again do not keep others from being kept
   expect(file.allocate(8 * PAGE_SIZE)).toBe(other);
   file.reclaim();
   expect(punched).toBe(1000 * PAGE_SIZE);
+});
+
+test('huge pages are of their own file, aligned, and nobody else gets them', () => {
+  const start = 8 * HUGE_PAGE_BYTES;
+  const bytes = new Uint8Array(16 * HUGE_PAGE_BYTES);
+  const punched: number[] = [];
+  const file = new MemoryFile(
+    3,
+    bytes.buffer,
+    {
+      punch: (fd, offset, length) => {
+        punched.push(fd);
+        bytes.fill(0, offset, offset + length);
+        return 0;
+      },
+      nextData: (_fd, offset) => offset,
+      nextHole: (_fd, offset) => offset + PAGE_SIZE,
+      write: () => 0,
+    },
+    { fd: 4, start },
+  );
+  expect(file.allocate(start)).toBe(-ENOMEM);
+  const first = file.allocateHuge(3 * HUGE_PAGE_BYTES);
+  const second = file.allocateHuge(4 * HUGE_PAGE_BYTES, first + 3 * HUGE_PAGE_BYTES);
+  expect([first, second]).toEqual([start, start + 3 * HUGE_PAGE_BYTES]);
+  expect([file.fdAt(start - PAGE_SIZE), file.fdAt(start)]).toEqual([3, 4]);
+  expect(file.allocateHuge(2 * HUGE_PAGE_BYTES)).toBe(-ENOMEM);
+  // What is cut out of one serves neither as a small page nor as a huge one before all of it is free.
+  bytes.fill(7, first, first + 2 * HUGE_PAGE_BYTES);
+  file.release(first, PAGE_SIZE);
+  expect(file.isHuge(file.allocate(PAGE_SIZE))).toBe(false);
+  file.release(first + PAGE_SIZE, HUGE_PAGE_BYTES);
+  expect(file.allocateHuge(HUGE_PAGE_BYTES)).toBe(start + 7 * HUGE_PAGE_BYTES);
+  expect(file.allocateHuge(HUGE_PAGE_BYTES)).toBe(first);
+  expect(file.allocateHuge(HUGE_PAGE_BYTES)).toBe(-ENOMEM);
+  expect(punched).toContain(4);
+  expect(punched).not.toContain(3);
+  expect(bytes.subarray(first, first + HUGE_PAGE_BYTES).every((byte) => byte === 0)).toBe(true);
+  expect(bytes[first + HUGE_PAGE_BYTES + PAGE_SIZE]).toBe(7);
+});
+
+test('without a file of huge pages there are none', () => {
+  const file = newFile();
+  expect(file.allocateHuge(HUGE_PAGE_BYTES)).toBe(-ENOMEM);
+  expect(file.isHuge((PAGES - 1) * PAGE_SIZE)).toBe(false);
+  expect(file.fds).toEqual([3]);
+});
+
+test('a copy to fresh pages takes as many writes as the host makes of it, and none of a hole', () => {
+  const bytes = new Uint8Array(PAGES * PAGE_SIZE);
+  const writes: number[] = [];
+  let data = 0;
+  let refused = 0;
+  const file = new MemoryFile(3, bytes.buffer, {
+    punch: () => 0,
+    nextData: () => data,
+    nextHole: (_fd, offset) => offset + PAGE_SIZE,
+    write: (_fd, offset, from) => {
+      if (refused < 0) return refused;
+      const part = from.subarray(0, 3 * PAGE_SIZE);
+      bytes.set(part, offset);
+      writes.push(part.length / PAGE_SIZE);
+      return part.length;
+    },
+  });
+  const source = file.allocate(8 * PAGE_SIZE);
+  const target = file.allocate(8 * PAGE_SIZE);
+  for (let i = 0; i < 8; i++) bytes[source + i * PAGE_SIZE] = i + 1;
+  expect(file.copyToFresh(target, source, 8 * PAGE_SIZE)).toBe(8 * PAGE_SIZE);
+  expect(writes).toEqual([3, 3, 2]);
+  for (let i = 0; i < 8; i++) expect(bytes[target + i * PAGE_SIZE]).toBe(i + 1);
+  data = source + 8 * PAGE_SIZE;
+  expect(file.copyToFresh(target, source, 8 * PAGE_SIZE)).toBe(0);
+  expect(writes.length).toBe(3);
+  data = 0;
+  refused = -ENOSPC;
+  expect(file.copyToFresh(target, source, PAGE_SIZE)).toBe(-ENOSPC);
 });

@@ -1,6 +1,8 @@
 /**
  * The MemoryFile: all application memory and all tmpfs contents of a sandbox, in one sparse memfd
- * mapped whole into the Sentry. This is its allocator.
+ * mapped whole into the Sentry. This is its allocator. The last offsets may be those of a second file, in
+ * which the host uses huge pages: for large anonymous mappings, and what is left of it is the bound for
+ * what huge pages may waste (docs/decisions/systrap_processes.md).
  *
  * Ranges are page-aligned, come zeroed, and are reference counted page by page. Reserving is free:
  * the host gives pages only where somebody writes, so callers reserve generously to keep what will
@@ -11,26 +13,22 @@
 import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import { type Range, RangeMap } from '../base/range_map.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { FreeSpace, type MemoryFileHost } from './free_space.ts';
+import { HUGE_PAGE_BYTES, hugePageFloor, isPageAligned, pageCeil } from './page.ts';
 import { WarmRanges } from './warm_ranges.ts';
 
-/** What the allocator needs of the host. Offsets and lengths in bytes; -errno on failure. */
-export interface MemoryFileHost {
-  /** fallocate(2) PUNCH_HOLE | KEEP_SIZE. */
-  punch(offset: number, length: number): number;
-  /** lseek(2) SEEK_DATA and SEEK_HOLE; -ENXIO when there is no data up to the end. */
-  nextData(offset: number): number;
-  nextHole(offset: number): number;
+/** The file with huge pages: what it is of the MemoryFile, up to the end. */
+export interface HugeFile {
+  readonly fd: number;
+  /** A multiple of HUGE_PAGE_BYTES. */
+  readonly start: number;
 }
 
-/** Free ranges have the same form, without references: lookups see few shapes, which keeps them fast. */
+/** Pages of the MemoryFile as one reference counts them. */
 interface Segment extends Range {
   refs: number;
 }
 
-/** Freed bytes that may wait for the next punch, and how many ranges of them. */
-const DIRTY_BYTES = 16 * 1024 * 1024;
-const DIRTY_RANGES = 256;
 /** Free ranges looked at before fresh space is taken from the top. */
 const SCAN_LIMIT = 64;
 
@@ -40,17 +38,11 @@ function splitSegment(item: Segment, at: number): Segment {
   return upper;
 }
 
-function joinAlways(): boolean {
-  return true;
-}
-
 function joinSameRefs(left: Segment, right: Segment): boolean {
   return left.refs === right.refs;
 }
 
 export class MemoryFile {
-  /** The host descriptor that platforms map. */
-  readonly fd: number;
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -61,21 +53,47 @@ export class MemoryFile {
 
   private readonly host: MemoryFileHost;
   private readonly segments = new RangeMap<Segment>(splitSegment);
-  /** Below `top`, zeroed. */
-  private readonly free = new RangeMap<Segment>(splitSegment);
-  /** Below `top`, freed and not yet punched. */
-  private readonly dirty = new RangeMap<Segment>(splitSegment);
-  private dirtyBytes = 0;
+  private readonly common: FreeSpace;
+  private readonly huge: FreeSpace | null;
+  /** The first offset of `huge`. */
+  private readonly hugeStart: number;
   private readonly warm = new WarmRanges();
-  private top = 0;
 
-  constructor(fd: number, buffer: ArrayBuffer, host: MemoryFileHost) {
-    this.fd = fd;
+  constructor(fd: number, buffer: ArrayBuffer, host: MemoryFileHost, huge: HugeFile | null = null) {
     this.size = buffer.byteLength;
     this.bytes = new Uint8Array(buffer);
     this.view = new DataView(buffer);
     this.words = new Int32Array(buffer);
     this.host = host;
+    this.hugeStart = huge?.start ?? this.size;
+    // A page between the two belongs to nobody: no range is of both files.
+    const commonEnd = huge === null ? this.size : huge.start - PAGE_SIZE;
+    this.common = new FreeSpace(fd, 0, commonEnd, host, this.bytes);
+    this.huge = huge && new FreeSpace(huge.fd, huge.start, this.size, host, this.bytes);
+  }
+
+  /** The host descriptor that platforms map for what lies at `offset`. */
+  fdAt(offset: number): number {
+    return this.spaceAt(offset).fd;
+  }
+
+  /** The host descriptors of all of it. */
+  get fds(): readonly number[] {
+    return this.huge === null ? [this.common.fd] : [this.common.fd, this.huge.fd];
+  }
+
+  /** The most there can be in huge pages, 0 where the host has none for us. */
+  get hugeBytes(): number {
+    return this.size - this.hugeStart;
+  }
+
+  /** Whether the host uses huge pages there. */
+  isHuge(offset: number): boolean {
+    return offset >= this.hugeStart;
+  }
+
+  private spaceAt(offset: number): FreeSpace {
+    return this.huge !== null && offset >= this.hugeStart ? this.huge : this.common;
   }
 
   /**
@@ -85,15 +103,38 @@ export class MemoryFile {
    */
   allocate(length: number, hint = -1, mayBeWarm = true): number {
     if (length <= 0 || !isPageAligned(length)) throw new Error('MemoryFile: bad length');
-    let offset = hint >= 0 ? this.takeAt(hint, length) : -1;
+    const { common } = this;
+    let offset = hint >= 0 ? common.takeAt(hint, length) : -1;
     if (offset < 0 && mayBeWarm) offset = this.takeWarm(length);
-    if (offset < 0) offset = this.takeFree(length, SCAN_LIMIT);
-    if (offset < 0) offset = this.takeTop(length);
+    if (offset < 0) offset = common.takeFree(length, SCAN_LIMIT);
+    if (offset < 0) offset = common.takeTop(length);
     if (offset < 0) {
       this.reclaim();
-      offset = this.takeFree(length, Number.MAX_SAFE_INTEGER);
+      offset = common.takeFree(length, Number.MAX_SAFE_INTEGER);
       if (offset < 0) return -ENOMEM;
     }
+    return this.taken(offset, length);
+  }
+
+  /**
+   * The same, of whole huge pages: both `length` and what is returned are multiples of HUGE_PAGE_BYTES.
+   * -ENOMEM where there are none, or no more: the caller then takes others.
+   */
+  allocateHuge(length: number, hint = -1): number {
+    const { huge } = this;
+    if (huge === null) return -ENOMEM;
+    const fits = hint >= this.hugeStart && hint === hugePageFloor(hint);
+    let offset = fits ? huge.takeAt(hint, length) : -1;
+    if (offset < 0) offset = huge.takeAligned(length, HUGE_PAGE_BYTES);
+    if (offset < 0) {
+      huge.punchDirty();
+      offset = huge.takeAligned(length, HUGE_PAGE_BYTES);
+      if (offset < 0) return -ENOMEM;
+    }
+    return this.taken(offset, length);
+  }
+
+  private taken(offset: number, length: number): number {
     this.reservedBytes += length;
     const index = this.segments.insert({ start: offset, end: offset + length, refs: 1 });
     this.segments.merge(index, index + 1, joinSameRefs);
@@ -107,7 +148,8 @@ export class MemoryFile {
   /** Drops one reference of every page; pages without any are freed. */
   release(offset: number, length: number): void {
     this.adjust(offset, length, -1);
-    if (this.dirtyBytes > DIRTY_BYTES || this.dirty.items.length > DIRTY_RANGES) this.punchDirty();
+    const space = this.spaceAt(offset);
+    if (space.hasMuchDirty) space.punchDirty();
   }
 
   /** Gives back a range with one reference that nobody has touched: it need not be punched. */
@@ -121,7 +163,7 @@ export class MemoryFile {
     }
     segments.removeAt(first);
     this.reservedBytes -= length;
-    this.freeClean(offset, offset + length);
+    this.spaceAt(offset).addFree(offset, offset + length);
   }
 
   /** Where the pages around `offset` with exactly one reference begin and end, or null. */
@@ -132,34 +174,41 @@ export class MemoryFile {
 
   /** Gives the pages of a live range back to the host at once: they read as zero. */
   decommit(offset: number, length: number): number {
-    return this.host.punch(offset, length);
+    return this.host.punch(this.fdAt(offset), offset, length);
+  }
+
+  /**
+   * Copies to pages that nobody has touched. write(2) makes and fills a page in one go, where storing into
+   * the view would be a fault for each. Bytes copied, 0 when there is nothing but zeroes, or -errno.
+   */
+  copyToFresh(target: number, source: number, length: number): number {
+    const data = this.host.nextData(this.fdAt(source), source);
+    if (data < 0 || data >= source + length) return 0;
+    for (let done = 0; done < length; ) {
+      const from = this.bytes.subarray(source + done, source + length);
+      const n = this.host.write(this.fdAt(target), target + done, from);
+      if (n < 0) return n;
+      done += n;
+    }
+    return length;
   }
 
   /** Punches what was freed. Worth calling when the sandbox goes idle. */
   reclaim(): void {
-    this.warm.drain((start, end) => this.addDirty(start, end));
-    this.punchDirty();
-  }
-
-  private punchDirty(): void {
-    for (const range of this.dirty.items) {
-      const length = range.end - range.start;
-      // A host that cannot punch still owes zeroes to the next owner.
-      if (this.host.punch(range.start, length) < 0) this.bytes.fill(0, range.start, range.end);
-      this.freeClean(range.start, range.end);
-    }
-    this.dirty.clear();
-    this.dirtyBytes = 0;
+    this.warm.drain((start, end) => this.common.addDirty(start, end));
+    this.common.punchDirty();
+    this.huge?.punchDirty();
   }
 
   /** Bytes of [offset, offset + length) that the host holds pages for. */
   committedBytes(offset: number, length: number): number {
+    const fd = this.fdAt(offset);
     const end = offset + length;
     let total = 0;
     for (let at = offset; at < end; ) {
-      const data = this.host.nextData(at);
+      const data = this.host.nextData(fd, at);
       if (data < 0 || data >= end) break;
-      const hole = this.host.nextHole(data);
+      const hole = this.host.nextHole(fd, data);
       const stop = hole < 0 || hole > end ? end : hole;
       total += stop - data;
       at = stop;
@@ -192,20 +241,14 @@ export class MemoryFile {
       if (refs > 0) continue;
       this.segments.removeAt(i);
       this.reservedBytes -= end - start;
-      if (!this.keepWarm(start, end)) this.addDirty(start, end);
+      if (!this.keepWarm(start, end)) this.spaceAt(start).addDirty(start, end);
     }
   }
 
-  private addDirty(start: number, end: number): void {
-    this.dirtyBytes += end - start;
-    const index = this.dirty.insert({ start, end, refs: 0 });
-    this.dirty.merge(index, index + 1, joinAlways);
-  }
-
   private keepWarm(start: number, end: number): boolean {
-    if (!WarmRanges.keeps(end - start)) return false;
+    if (!WarmRanges.keeps(end - start) || this.isHuge(start)) return false;
     // Full of what nobody asks for: it begins anew.
-    if (this.warm.full) this.warm.drain((from, to) => this.addDirty(from, to));
+    if (this.warm.full) this.warm.drain((from, to) => this.common.addDirty(from, to));
     this.warm.add(start, end - start);
     return true;
   }
@@ -213,55 +256,6 @@ export class MemoryFile {
   private takeWarm(length: number): number {
     const offset = this.warm.take(length);
     if (offset >= 0) this.bytes.fill(0, offset, offset + length);
-    return offset;
-  }
-
-  /** Zeroed space becomes free again. */
-  private freeClean(start: number, end: number): void {
-    if (end === this.top) {
-      this.top = start;
-      this.trimTop();
-      return;
-    }
-    const index = this.free.insert({ start, end, refs: 0 });
-    this.free.merge(index, index + 1, joinAlways);
-  }
-
-  private trimTop(): void {
-    const last = this.free.items[this.free.items.length - 1];
-    if (last === undefined || last.end !== this.top) return;
-    this.top = last.start;
-    this.free.items.pop();
-  }
-
-  private takeAt(offset: number, length: number): number {
-    if (offset === this.top) return this.takeTop(length);
-    const range = this.free.find(offset);
-    if (range === null || range.end < offset + length) return -1;
-    this.free.splitAt(offset);
-    const after = this.free.splitAt(offset + length);
-    this.free.removeAt(after - 1);
-    return offset;
-  }
-
-  private takeFree(length: number, limit: number): number {
-    const items = this.free.items;
-    const count = Math.min(items.length, limit);
-    for (let i = 0; i < count; i++) {
-      const range = items[i]!;
-      if (range.end - range.start < length) continue;
-      const offset = range.start;
-      range.start += length;
-      if (range.start === range.end) this.free.removeAt(i);
-      return offset;
-    }
-    return -1;
-  }
-
-  private takeTop(length: number): number {
-    const offset = this.top;
-    if (offset + length > this.size) return -1;
-    this.top += length;
     return offset;
   }
 }

@@ -45,6 +45,7 @@ import {
   VM_DENYWRITE,
   VM_GROWSDOWN,
   VM_LOCKED,
+  VM_NOHUGEPAGE,
   VM_NORESERVE,
   VM_SHARED,
   type Vma,
@@ -165,6 +166,7 @@ function newVma(mm: MemoryManager, request: MmapRequest, start: number, end: num
   if (flags & MAP_GROWSDOWN) vmFlags |= VM_GROWSDOWN;
   if (flags & MAP_LOCKED) vmFlags |= VM_LOCKED;
   if (flags & MAP_NORESERVE) vmFlags |= VM_NORESERVE;
+  if (flags & MAP_STACK) vmFlags |= VM_NOHUGEPAGE;
   if (flags & MAP_DENYWRITE && file !== null) vmFlags |= VM_DENYWRITE;
   return {
     start,

@@ -4,7 +4,11 @@
  */
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 
+/** What one entry of a page directory maps. */
+export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
+
 const IN_PAGE = PAGE_SIZE - 1;
+const IN_HUGE_PAGE = HUGE_PAGE_BYTES - 1;
 
 /** Distance from the start of the page. */
 export function offsetInPage(at: number): number {
@@ -22,4 +26,12 @@ export function pageCeil(at: number): number {
 
 export function isPageAligned(at: number): boolean {
   return (at & IN_PAGE) === 0;
+}
+
+export function hugePageFloor(at: number): number {
+  return at - (at & IN_HUGE_PAGE);
+}
+
+export function hugePageCeil(at: number): number {
+  return hugePageFloor(at + IN_HUGE_PAGE);
 }

@@ -266,7 +266,7 @@ function mapPages(
   mm.pmas.insert({ start, end, fd, offset, cow: true, fromFile: true, shadow: -1 });
   for (let page = start; page < end; page += PAGE_SIZE) mapped.pages.add(page);
   if (mm.deferred.find(start) !== null) return;
-  mm.space.map(start, end - start, mm.memory.fd, offset, vma.prot, true, true);
+  mm.space.map(start, end - start, mm.memory.fdAt(offset), offset, vma.prot, true, true);
 }
 
 function mapTrampolines(

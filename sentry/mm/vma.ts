@@ -20,6 +20,9 @@ export const VM_SPECIAL = 0x100;
 /** A program or library (MAP_DENYWRITE): nobody changes the file while it is mapped. */
 export const VM_DENYWRITE = 0x200;
 
+/** MAP_STACK (as since Linux 6.7) and MADV_NOHUGEPAGE. */
+export const VM_NOHUGEPAGE = 0x400;
+
 /** Linux's stack_guard_gap: what must stay free below a VM_GROWSDOWN Vma. */
 export const STACK_GUARD = 256 * PAGE_SIZE;
 

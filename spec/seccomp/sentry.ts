@@ -31,7 +31,7 @@ const COMMON: readonly SyscallRule[] = [
   { nr: nr.SYS_read, why: 'a terminal, eventfds, a signalfd' },
   { nr: nr.SYS_write, why: 'a terminal, the debug log, eventfds' },
   { nr: nr.SYS_pread64, why: 'files of the Gofer' },
-  { nr: nr.SYS_pwrite64, why: 'files of the Gofer' },
+  { nr: nr.SYS_pwrite64, why: 'files of the Gofer; copies of pages (MemoryFile)' },
   { nr: nr.SYS_preadv2, why: 'stdio and files of the Gofer, in pieces' },
   { nr: nr.SYS_pwritev2, why: 'stdio and files of the Gofer, in pieces or at the end' },
   { nr: nr.SYS_lseek, why: 'holes of the MemoryFile; results of memory threads; stdio' },

@@ -11,6 +11,7 @@ import {
   VM_DONTFORK,
   VM_GROWSDOWN,
   VM_LOCKED,
+  VM_NOHUGEPAGE,
   VM_NORESERVE,
   VM_WIPEONFORK,
   type Vma,
@@ -103,6 +104,7 @@ function vmFlags(vma: Vma): string {
   add(vma.flags & VM_NORESERVE, 'nr');
   add(vma.flags & VM_WIPEONFORK, 'wf');
   add(vma.flags & VM_DONTDUMP, 'dd');
+  add(vma.flags & VM_NOHUGEPAGE, 'nh');
   return flags.join(' ');
 }
 

@@ -81,8 +81,9 @@ const buffer = mapFile(memoryFd, MEMORY_BYTES);
 assert(typeof buffer === 'object');
 const memory = new MemoryFile(memoryFd, buffer, {
   punch: () => 0,
-  nextData: (offset) => fs.lseek(memoryFd, offset, 3),
-  nextHole: (offset) => fs.lseek(memoryFd, offset, 4),
+  nextData: (fd, offset) => fs.lseek(fd, offset, 3),
+  nextHole: (fd, offset) => fs.lseek(fd, offset, 4),
+  write: (fd, offset, from) => fs.pwrite(fd, from, offset),
 });
 const vdso = makeVdsoMemory(memory);
 assert(typeof vdso === 'object');

@@ -28,12 +28,16 @@ export function fakeMemory(bytes = 64 * 2 ** 20): MemoryFile {
   const buffer = new ArrayBuffer(bytes);
   const whole = new Uint8Array(buffer);
   return new MemoryFile(-1, buffer, {
-    punch: (offset, length) => {
+    punch: (_fd, offset, length) => {
       whole.fill(0, offset, offset + length);
       return 0;
     },
-    nextData: (offset) => offset,
+    nextData: (_fd, offset) => offset,
     nextHole: () => bytes,
+    write: (_fd, offset, from) => {
+      whole.set(from, offset);
+      return from.length;
+    },
   });
 }
 
