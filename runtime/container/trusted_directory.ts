@@ -39,6 +39,11 @@ function real(absolute: string): string {
   }
 }
 
+/** Root, also the host's for who is in a user namespace: he who can put another directory in place of /. */
+function isRoot(uid: number): boolean {
+  return uid === 0 || uid === fs.lstatSync('/').uid;
+}
+
 /** '' or what is wrong. */
 function distrust(directory: string, leaf: boolean): string {
   let stat: fs.Stats;
@@ -48,7 +53,7 @@ function distrust(directory: string, leaf: boolean): string {
     return codeOf(thrown) === 'ENOENT' ? '' : `cannot be looked at (${codeOf(thrown)})`;
   }
   if (!stat.isDirectory()) return 'is not a directory';
-  const own = stat.uid === process.geteuid?.() || (!leaf && stat.uid === 0);
+  const own = stat.uid === process.geteuid?.() || (!leaf && isRoot(stat.uid));
   if (!own) return `belongs to user ${stat.uid}`;
   const sticky = !leaf && (stat.mode & STICKY) !== 0;
   return (stat.mode & WRITABLE_BY_OTHERS) !== 0 && !sticky ? 'can be written by everybody' : '';

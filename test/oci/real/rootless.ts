@@ -5,9 +5,11 @@
 import * as fs from 'node:fs';
 import { findHierarchies, type Hierarchy } from '../../../runtime/cgroup/hierarchy.ts';
 import type { Check } from './check.ts';
-import { check, STUB, same, type World } from './world.ts';
+import { check, STUB, same, until, type World } from './world.ts';
 
 const USER = 4321;
+/** What is root's in a user namespace with many ids. */
+const FIRST_ID = 200_000;
 
 /** All of the world's commands are the user's from now on, and so are its directories. */
 export function becomeUser(w: World): void {
@@ -147,8 +149,40 @@ async function delegated(w: World): Promise<void> {
   }
 }
 
+/** As root of a user namespace with many ids, such as podman and rootlesskit make: files have their owners. */
+async function manyIds(w: World): Promise<void> {
+  const volume = w.file('volume');
+  fs.mkdirSync(volume);
+  fs.writeFileSync(`${volume}/f`, 'theirs\n', { mode: 0o600 });
+  fs.chownSync(`${volume}/f`, FIRST_ID + 5, FIRST_ID + 5);
+  for (const at of [w.top, w.temporary]) fs.chownSync(at, FIRST_ID, FIRST_ID);
+  const script = 'cat /data/v/f; chown 7:8 /data/v/f; stat -c %u:%g /data/v/f';
+  const bundle = w.bundle(['/bin/sh', '-c', script], (c) => {
+    const mount = { destination: '/data/v', type: 'bind', source: volume, options: ['rbind'] };
+    c.mounts.push(mount);
+  });
+  const ids = [`--reuid=${FIRST_ID}`, `--regid=${FIRST_ID}`, '--clear-groups'];
+  const mapped = w.file('mapped');
+  const waits = `while [ ! -e ${mapped} ]; do sleep 0.02; done; exec "$@"`;
+  w.prefix = ['setpriv', ...ids, 'unshare', '--user', '--mount', 'sh', '-c', waits, 'sh'];
+  w.flags = ['--ignore-cgroups'];
+  const { child, ended } = w.start(['run', '--bundle', bundle, 'm']);
+  const pid = child.pid ?? 0;
+  const outside = namespace('self', 'user');
+  await until('it is in a user namespace', () => namespace(pid, 'user') !== outside);
+  for (const map of ['uid_map', 'gid_map']) {
+    fs.writeFileSync(`/proc/${pid}/${map}`, `0 ${FIRST_ID} 65536`);
+  }
+  fs.writeFileSync(mapped, '');
+  const { status, stdout, stderr } = await ended;
+  same([status, stdout, stderr], [0, 'theirs\n7:8\n', '']);
+  const { uid, gid } = fs.statSync(`${volume}/f`);
+  same([uid, gid], [FIRST_ID + 7, FIRST_ID + 8]);
+}
+
 export const ROOTLESS: readonly Check[] = [
   { name: 'a plain user: create, start, exec, kill, delete, run', body: lifecycle },
   { name: 'a plain user: do', body: doCommand },
+  { name: 'root of a user namespace with many ids', body: manyIds },
   { name: 'a plain user: limits in a delegated cgroup', body: delegated },
 ];
