@@ -1,7 +1,7 @@
 /**
- * Directories of a gofer. In an exclusive tree a directory that is looked into more than a few times
- * is listed once, with attributes, and from then on knows all its names: present ones, absent ones
- * and what stat(2) says of them.
+ * Directories of a gofer. In an exclusive tree a directory that is looked into, a large one more than a
+ * few times, is listed once, with attributes, and from then on knows all its names: present ones,
+ * absent ones and what stat(2) says of them.
  */
 
 import { EINVAL, ENOENT, ENOSPC } from '../../../spec/linux/errno.ts';
@@ -20,8 +20,8 @@ import { Child, TYPE_SHIFT } from './child.ts';
 import { GoferInode } from './gofer_inode.ts';
 import type { Watched } from './watches.ts';
 
-/** Single lookups before the whole directory is fetched: about what one listing costs. */
-const LOOKUPS_BEFORE_LISTING = 3;
+/** A directory is fetched whole after one lookup for so many bytes of its own size: hot_paths.md. */
+const LISTING_BYTES_PER_LOOKUP = 4096;
 /** Directories whose own size is larger are not fetched for the sake of lookups. */
 const MAX_LISTING_BYTES = 2 * 1024 * 1024;
 const DT_DIR = 4;
@@ -53,8 +53,8 @@ export class GoferDirectory extends GoferInode implements Watched {
     const known = this.find(name);
     if (known !== undefined) return known;
     if (this.complete) return -ENOENT;
-    const { attr } = this;
-    if (++this.lookups > LOOKUPS_BEFORE_LISTING && attr.size <= MAX_LISTING_BYTES) {
+    const { size } = this.attr;
+    if (++this.lookups * LISTING_BYTES_PER_LOOKUP >= size && size <= MAX_LISTING_BYTES) {
       if (this.list() === 0) return this.find(name) ?? -ENOENT;
     }
     return this.walk(name);

@@ -305,7 +305,7 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
 
     test('creating, writing and closing a file takes two exchanges', () => {
       const d = look('d');
-      d.getattr();
+      d.lookup('f');
       const before = calls;
       const file = open(d.create('quick', HOW) as Inode, O_WRONLY);
       file.write(caller, bytes('x'));
