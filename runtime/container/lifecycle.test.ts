@@ -82,8 +82,8 @@ describe('a container', () => {
     expect(currentStatus(context, context.store.load('c1'))).toBe('stopped');
     deleteContainer(context, 'c1', false);
     expect(host.calls.filter((call) => call !== 'state')).toEqual([
-      'fork runsc-gofer',
       'fork runsc-sandbox',
+      'fork runsc-gofer',
       'hook /prestart creating',
       'hook /createRuntime creating',
       'create +4',

@@ -130,25 +130,34 @@ async function bootContainer(
     ...(size !== undefined ? { size } : {}),
   });
   let sandbox: LaunchedSandbox | null = null;
+  let state = before;
+  let request = 0;
+  const plan = {
+    id: options.id,
+    directory: context.store.directoryOf(options.id),
+    config: context.config,
+    spec,
+    mounts,
+    cgroupEntry: cgroupEntry(host, before),
+    memoryLimitBytes: memoryLimitBytes(spec.linux?.resources),
+    debugFd: context.debugFdFor(options.foreground),
+    controllingTerminalFd: stdio.replica,
+    foreground: options.foreground,
+  };
   try {
-    sandbox = await launchSandbox(host, {
-      id: options.id,
-      directory: context.store.directoryOf(options.id),
-      config: context.config,
-      spec,
-      mounts,
-      cgroupEntry: cgroupEntry(host, before),
-      memoryLimitBytes: memoryLimitBytes(spec.linux?.resources),
-      debugFd: context.debugFdFor(options.foreground),
-      controllingTerminalFd: stdio.replica,
-      foreground: options.foreground,
+    sandbox = await launchSandbox(host, plan, (forked) => {
+      state = { ...before, sentry: forked.sentry, gofer: forked.gofer };
+      context.store.save(state);
+      // Nobody has to run before: the Sentry finds its first request waiting.
+      if (spec.hooks === undefined) request = sendCreate(options, spec, mounts, stdio, forked);
     });
-    const state: ContainerState = { ...before, sentry: sandbox.sentry, gofer: sandbox.gofer };
-    context.store.save(state);
-    hooksRan.any = spec.hooks !== undefined;
-    runHooks(host, state, 'prestart', 'creating');
-    runHooks(host, state, 'createRuntime', 'creating');
-    sendCreate(options, spec, mounts, stdio, sandbox);
+    if (spec.hooks !== undefined) {
+      hooksRan.any = true;
+      runHooks(host, state, 'prestart', 'creating');
+      runHooks(host, state, 'createRuntime', 'creating');
+      request = sendCreate(options, spec, mounts, stdio, sandbox);
+    }
+    sandbox.client.result('create', request);
     runHooks(host, state, 'createContainer', 'creating', sandbox.sentry.pid);
     return state;
   } finally {
@@ -158,13 +167,14 @@ async function bootContainer(
   }
 }
 
+/** The number of the request. */
 function sendCreate(
   options: CreateOptions,
   spec: Config,
   mounts: GoferMounts,
   stdio: Stdio,
   sandbox: LaunchedSandbox,
-): void {
+): number {
   const params = {
     cid: options.id,
     spec,
@@ -172,7 +182,7 @@ function sendCreate(
     goferMounts: mounts.bindIndices,
     consoleIsControlling: stdio.replica >= 0,
   };
-  sandbox.client.call('create', params, [...stdio.fds, ...sandbox.goferFds]);
+  return sandbox.client.send('create', params, [...stdio.fds, ...sandbox.goferFds]);
 }
 
 export function writePidFile(file: string, pid: number): void {

@@ -6,7 +6,7 @@
 import type { BootConfig, GoferConfig } from '../../spec/control/boot.ts';
 import { encodeFrame, FrameReader } from '../../spec/control/frame.ts';
 import type { ControlError } from '../../spec/control/protocol.ts';
-import { EAGAIN, ECONNREFUSED, ESRCH } from '../../spec/linux/errno.ts';
+import { EAGAIN, ECONNREFUSED, EPIPE, ESRCH } from '../../spec/linux/errno.ts';
 import type { Hook } from '../../spec/oci/config.ts';
 import type { State } from '../../spec/oci/state.ts';
 import type { ProcessIdentity } from '../container/state.ts';
@@ -202,6 +202,7 @@ class FakeChannel implements ControlChannel {
   }
 
   send(bytes: Uint8Array, fds: readonly number[]): number {
+    if (this.host.sentryDies) return -EPIPE;
     this.requests.push(bytes, bytes.length);
     const request = this.requests.next() as {
       id: number;

@@ -48,7 +48,15 @@ export class ControlClient {
     fds: readonly number[] = [],
     timeoutMs: number = REPLY_TIMEOUT_MS,
   ): Results[M] {
-    const id = this.send(method, params, fds);
+    return this.result(method, this.send(method, params, fds), timeoutMs);
+  }
+
+  /** Waits for the reply to request `id`. */
+  result<M extends Method>(
+    method: M,
+    id: number,
+    timeoutMs: number = REPLY_TIMEOUT_MS,
+  ): Results[M] {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const reply = parseReply(this.receiveMessage(deadline - Date.now()));

@@ -1,5 +1,5 @@
 /**
- * Makes the processes of a sandbox: the Gofer, then the Sentry, both forked from this one, and
+ * Makes the processes of a sandbox: the Sentry, then the Gofer, both forked from this one, and
  * waits for the Sentry's hello. Whatever fails, nothing that was started stays.
  */
 
@@ -60,7 +60,12 @@ interface Output {
   readonly debugFd: number;
 }
 
-export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<LaunchedSandbox> {
+/** `forked` is called while the Sentry boots; what it asks is answered after the hello. */
+export async function launchSandbox(
+  host: Host,
+  plan: LaunchPlan,
+  forked: (sandbox: LaunchedSandbox) => void,
+): Promise<LaunchedSandbox> {
   const inherited = plan.foreground ? 2 : plan.config.debug ? plan.debugFd : -1;
   const stderrFd = inherited < 0 ? -1 : host.duplicate(inherited);
   const lastWordsFd = host.memoryFile('runsc-stderr');
@@ -69,15 +74,24 @@ export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<Launc
   const started: number[] = [];
   const open: number[] = [];
   try {
-    const gofer = forkGofer(host, plan, output, open);
-    started.push(gofer.pid);
-    const goferFds = [...open];
+    // The Sentry has more to do before it wants the Gofer than the Gofer itself.
     const { pid, client } = forkSentry(host, plan, output, open);
     started.push(pid);
+    const connections = open.length;
+    const goferPid = forkGofer(host, plan, output, open);
+    started.push(goferPid);
+    const gofer = identified(host, goferPid, 'gofer', lastWordsFd);
+    const sentry = host.identify(pid);
+    const goferFds = open.slice(connections);
+    const sandbox = sentry === null ? null : { sentry, gofer, client, goferFds };
+    if (sandbox !== null) forked(sandbox);
     const hello = client.receiveMessage(HELLO_TIMEOUT_MS) as { hello?: unknown } | undefined;
-    if (hello?.hello !== 'sentry') throw new Failure(bootProblem(host, client, pid, lastWordsFd));
-    const sentry = identified(host, pid, 'sandbox', lastWordsFd);
-    return { sentry, gofer: identified(host, gofer.pid, 'gofer', lastWordsFd), client, goferFds };
+    if (sandbox === null || hello?.hello !== 'sentry') {
+      throw new Failure(bootProblem(host, client, pid, lastWordsFd));
+    }
+    // It may have failed meanwhile, and says why.
+    identified(host, goferPid, 'gofer', lastWordsFd);
+    return sandbox;
   } catch (thrown) {
     for (const fd of open) host.close(fd);
     for (const pid of started) {
@@ -90,13 +104,8 @@ export async function launchSandbox(host: Host, plan: LaunchPlan): Promise<Launc
   }
 }
 
-/** Pushes the Sentry's ends of the connections to `open`. */
-function forkGofer(
-  host: Host,
-  plan: LaunchPlan,
-  output: Output,
-  open: number[],
-): { readonly pid: number } {
+/** Pushes the Sentry's ends of the connections to `open`; the Gofer's pid. */
+function forkGofer(host: Host, plan: LaunchPlan, output: Output, open: number[]): number {
   const overlaid = plan.config.overlay;
   const trees: HostTree[] = [
     { ...plan.mounts.root, readonly: plan.mounts.root.readonly || overlaid !== 'none' },
@@ -124,7 +133,7 @@ function forkGofer(
   });
   for (const fd of goferEnds) host.close(fd);
   if (pid < 0) throw new Failure(`cannot start the gofer: fork failed with errno ${-pid}`);
-  return { pid };
+  return pid;
 }
 
 function forkSentry(

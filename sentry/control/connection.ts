@@ -35,11 +35,18 @@ export class Connection {
   private waiting: Uint8Array[] = [];
   private waitingBytes = 0;
 
-  constructor(fd: number, poller: HostPoller, handle: RequestHandler) {
+  /** `greeting` goes out before any reply. */
+  constructor(
+    fd: number,
+    poller: HostPoller,
+    handle: RequestHandler,
+    greeting: object | null = null,
+  ) {
     this.fd = fd;
     this.poller = poller;
     this.handle = handle;
     poller.add(fd, () => this.ready());
+    if (greeting !== null) this.sendMessage(greeting);
     this.ready();
   }
 

@@ -59,19 +59,19 @@ export class Sandbox {
   constructor(kernel: Kernel, config: BootConfig) {
     this.kernel = kernel;
     this.config = config;
-    const first = this.connect(config.connectionFd);
+    const first = this.connect(config.connectionFd, { hello: 'sentry' });
     const abandoned = (): void => {
       if (this.rootId === null) this.stop(1);
     };
     first.onClose.push(abandoned);
     if (first.closed) abandoned();
-    first.sendMessage({ hello: 'sentry' });
     kernel.poller.add(config.listenerFd, () => this.acceptAll());
     this.acceptAll();
   }
 
-  private connect(fd: number): Connection {
-    const c = new Connection(fd, this.kernel.poller, (from, r, fds) => this.handle(from, r, fds));
+  private connect(fd: number, greeting: object | null = null): Connection {
+    const handle = (from: Connection, r: Request, fds: number[]) => this.handle(from, r, fds);
+    const c = new Connection(fd, this.kernel.poller, handle, greeting);
     if (c.closed) return c;
     this.connections.add(c);
     c.onClose.push(() => this.connections.delete(c));

@@ -4,10 +4,11 @@
  * (one thread, no event loop) and leave only through the addon's `exit`.
  *
  * Boot of a sandbox:
- *  1. CLI: state directory, control listener, cgroup; forks the Gofer, then the Sentry.
+ *  1. CLI: state directory, control listener, cgroup; forks the Sentry, then the Gofer.
  *  2. Child: setsid, cgroup, namespaces, descriptors; then sentryMain / goferMain.
  *  3. Sentry: sends one `hello` frame on `connectionFd` when its kernel stands.
- *  4. CLI: prestart and createRuntime hooks, then the request `create` on the same connection.
+ *  4. CLI: prestart and createRuntime hooks, then the request `create` on the same connection; without
+ *     hooks it is there before the hello.
  *  5. `start`, now or by another CLI process through `listenerFd`.
  * The Sentry ends by itself with the root container's exit status (128 + signal) when the root
  * container has ended and every reply about it is sent, or with status 1 when `connectionFd`
