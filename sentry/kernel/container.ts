@@ -7,6 +7,7 @@ import type { FsCaller } from '../vfs/caller.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import type { Kernel } from './kernel.ts';
 import { PidNamespace } from './pid_namespace.ts';
+import { PipeLimits } from './pipe_limits.ts';
 import { SharedMemory } from './shared_memory.ts';
 import { sendToGroup, wakeTask } from './signal_send.ts';
 import { TASK_RUNNING, TASK_STOPPED } from './task.ts';
@@ -49,6 +50,7 @@ export class Container {
   readonly cpuCount: number;
   readonly pids = new PidNamespace();
   readonly sharedMemory = new SharedMemory();
+  readonly pipeLimits = new PipeLimits();
   /** Abstract unix socket names (unix(7)), by name; sentry/socket/unix owns the values. */
   readonly unixNames = new Map<string, object>();
   state: ContainerState = 'created';

@@ -11,7 +11,9 @@ import type { Task } from '../kernel/task.ts';
 import { newDescriptor } from './new_descriptor.ts';
 
 function doPipe(t: Task, addr: number, flags: number): number {
-  const { reader, writer } = makePipe(t.kernel, t, flags);
+  const made = makePipe(t.kernel, t, flags);
+  if (typeof made === 'number') return made;
+  const { reader, writer } = made;
   const closeOnExec = (flags & O_CLOEXEC) !== 0;
   const readFd = newDescriptor(t, reader, closeOnExec);
   if (readFd < 0) {

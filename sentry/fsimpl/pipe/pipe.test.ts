@@ -1,13 +1,16 @@
 /** Pipes as state machines: atomic writes, ends, wake-ups, sizes, packets. */
 import { expect, test } from 'vitest';
-import { EAGAIN, EBUSY, EINVAL, EPERM, EPIPE } from '../../../spec/linux/errno.ts';
+import { EAGAIN, EBUSY, EINVAL, ENFILE, EPERM, EPIPE } from '../../../spec/linux/errno.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../../../spec/linux/poll.ts';
 import { Waiter } from '../../base/wait_queue.ts';
+import { PipeLimits } from '../../kernel/pipe_limits.ts';
 import { IoBuffer } from '../../mm/io_buffer.ts';
-import { PIPE_MAX_SIZE, Pipe } from './pipe.ts';
+import { ROOT, USER } from '../../vfs/operations/fake_files.ts';
+import { Pipe } from './pipe.ts';
 
-function open(): Pipe {
-  const p = new Pipe();
+function open(limits = new PipeLimits()): Pipe {
+  const p = new Pipe(limits);
+  expect(p.prepare(USER)).toBe(0);
   p.addReader();
   p.addWriter();
   return p;
@@ -86,13 +89,53 @@ test('writers are woken once a page is free', () => {
 test('sizes', () => {
   const p = open();
   write(p, 'kept');
-  expect(p.setCapacity(5000, false)).toBe(8192);
+  expect(p.setCapacity(5000, USER)).toBe(8192);
   expect(read(p, 9)).toBe('kept');
   write(p, 8000);
-  expect(p.setCapacity(4096, false)).toBe(-EBUSY);
-  expect(p.setCapacity(0, false)).toBe(-EINVAL);
-  expect(p.setCapacity(PIPE_MAX_SIZE + 1, false)).toBe(-EPERM);
-  expect(p.setCapacity(PIPE_MAX_SIZE, false)).toBe(PIPE_MAX_SIZE);
+  expect(p.setCapacity(4096, USER)).toBe(-EBUSY);
+  expect(p.setCapacity(2 ** 31 + 1, USER)).toBe(-EINVAL);
+  expect(p.setCapacity(2 ** 20 + 1, USER)).toBe(-EPERM);
+  expect(p.setCapacity(2 ** 20, USER)).toBe(2 ** 20);
+});
+
+test('a user has only so many pages, and gets them back', () => {
+  const limits = new PipeLimits();
+  limits.softPages = 40;
+  limits.hardPages = 41;
+  const pipes = [open(limits), open(limits)];
+  const small = open(limits);
+  expect(small.capacity).toBe(8192);
+  expect(small.setCapacity(8193, USER)).toBe(16384);
+  expect(small.setCapacity(65536, USER)).toBe(-EPERM);
+  const all = [...pipes, small, open(limits), open(limits)];
+  expect(all.map((p) => p.capacity / 4096)).toEqual([16, 16, 4, 2, 2]);
+  expect(new Pipe(limits).prepare(USER)).toBe(-ENFILE);
+  expect(all[4]!.setCapacity(4096, USER)).toBe(4096);
+  expect(all[4]!.setCapacity(16384, USER)).toBe(-EPERM);
+  const privileged = new Pipe(limits);
+  expect(privileged.prepare(ROOT)).toBe(0);
+  expect(privileged.setCapacity(2 ** 21, ROOT)).toBe(2 ** 21);
+  for (const p of all) {
+    p.dropReader();
+    p.dropWriter();
+  }
+  expect(open(limits).capacity).toBe(65536);
+});
+
+test('a resize that fails takes nothing', () => {
+  const limits = new PipeLimits();
+  limits.hardPages = 32;
+  const p = open(limits);
+  write(p, 8000);
+  for (let i = 0; i < 3; i++) expect(p.setCapacity(4096, USER)).toBe(-EBUSY);
+  expect([open(limits).capacity, new Pipe(limits).prepare(USER)]).toEqual([65536, -ENFILE]);
+});
+
+test('fs.pipe-max-size bounds new pipes too', () => {
+  const limits = new PipeLimits();
+  limits.maxSize = 8192;
+  const p = open(limits);
+  expect([p.capacity, p.setCapacity(8193, USER)]).toEqual([8192, -EPERM]);
 });
 
 test('packets are read one by one, and what does not fit is lost', () => {
@@ -150,7 +193,7 @@ test('random writes, reads and sizes keep the stream in order', () => {
       }
       expected += n;
     }
-    if (next(50) === 0) p.setCapacity(4096 << next(6), false);
+    if (next(50) === 0) p.setCapacity(4096 << next(6), USER);
     expect(p.length).toBe(written - expected);
     expect(p.length).toBeLessThanOrEqual(p.capacity);
   }

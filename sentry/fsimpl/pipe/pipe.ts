@@ -5,7 +5,7 @@
  *     ring:  |......=========......|      head = next byte to read, used = bytes there
  *                   ^head   ^head + used
  */
-import { EAGAIN, EBUSY, EINVAL, EPERM, EPIPE } from '../../../spec/linux/errno.ts';
+import { EAGAIN, EBUSY, EPIPE } from '../../../spec/linux/errno.ts';
 import {
   POLLERR,
   POLLHUP,
@@ -15,15 +15,13 @@ import {
   POLLWRNORM,
 } from '../../../spec/linux/poll.ts';
 import { WaitQueue } from '../../base/wait_queue.ts';
+import { type PipeLimits, roundPipeSize } from '../../kernel/pipe_limits.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
+import type { Credentials } from '../../vfs/credentials.ts';
 
 /** Writes up to this many bytes are atomic. */
 export const PIPE_BUF = 4096;
-const DEFAULT_CAPACITY = 65536;
 const PAGE = 4096;
-/** fs.pipe-max-size: without CAP_SYS_RESOURCE F_SETPIPE_SZ stops here. */
-export const PIPE_MAX_SIZE = 1048576;
-const CAPACITY_LIMIT = 2 ** 31;
 
 const READABLE = POLLIN | POLLRDNORM;
 const WRITABLE = POLLOUT | POLLWRNORM;
@@ -44,13 +42,31 @@ export class Pipe {
   /** Counts of ends ever opened: a fifo's open(2) waits for the other one to change. */
   readerOpens = 0;
   writerOpens = 0;
-  capacity = DEFAULT_CAPACITY;
-  /** Made at the first write and grown up to the capacity, dropped when the pipe has been idle and empty at the last close. */
+  /** Bytes; none while nobody has it open. */
+  capacity = 0;
+  private readonly limits: PipeLimits;
+  /** Whose pages it takes. */
+  private uid = -1;
+  /** Made at the first write and grown up to the capacity, dropped at the last close. */
   private ring: Uint8Array = NO_BYTES;
   private head = 0;
   private used = 0;
   /** How the bytes in the ring are divided; null for one stream. */
   private stretches: Stretch[] | null = null;
+
+  constructor(limits: PipeLimits) {
+    this.limits = limits;
+  }
+
+  /** Before an end is opened: if it is the first, the pipe gets its capacity. 0 or -ENFILE. */
+  prepare(creds: Credentials): number {
+    if (this.capacity > 0) return 0;
+    const pages = this.limits.open(creds);
+    if (pages < 0) return pages;
+    this.uid = creds.uid;
+    this.capacity = pages * PAGE;
+    return 0;
+  }
 
   /** Bytes waiting (FIONREAD). */
   get length(): number {
@@ -194,12 +210,16 @@ export class Pipe {
   }
 
   /** F_SETPIPE_SZ: the new capacity, or -errno. */
-  setCapacity(wanted: number, privileged: boolean): number {
-    if (wanted <= 0 || wanted > CAPACITY_LIMIT) return -EINVAL;
-    let size = PAGE;
-    while (size < wanted) size *= 2;
-    if (size > PIPE_MAX_SIZE && !privileged) return -EPERM;
-    if (size < this.used) return -EBUSY;
+  setCapacity(wanted: number, creds: Credentials): number {
+    const size = roundPipeSize(wanted);
+    if (size < 0) return size;
+    const pages = this.capacity / PAGE;
+    const allowed = this.limits.resize(creds, this.uid, pages, size / PAGE);
+    if (allowed < 0) return allowed;
+    if (size < this.used) {
+      this.limits.resize(creds, this.uid, size / PAGE, pages);
+      return -EBUSY;
+    }
     this.capacity = size;
     if (this.ring.length > size) this.resizeRing(size);
     this.queue.notify(WRITABLE);
@@ -232,6 +252,8 @@ export class Pipe {
 
   private dropRing(): void {
     if (this.readers > 0 || this.writers > 0) return;
+    this.limits.close(this.uid, this.capacity / PAGE);
+    this.capacity = 0;
     this.ring = NO_BYTES;
     this.head = 0;
     this.used = 0;

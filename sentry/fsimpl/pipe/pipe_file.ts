@@ -1,7 +1,6 @@
 /**
  * Ends of pipes and fifos as open files (pipe(7), fifo(7)). Linux's counterpart is fs/pipe.c.
  */
-import { CAP_SYS_RESOURCE } from '../../../spec/linux/capability.ts';
 import { EAGAIN, ENOTTY, ENXIO, ESPIPE } from '../../../spec/linux/errno.ts';
 import {
   O_ACCMODE,
@@ -14,6 +13,7 @@ import {
 import { FIONREAD } from '../../../spec/linux/ioctl.ts';
 import { S_IFIFO } from '../../../spec/linux/stat.ts';
 import type { WaitQueue } from '../../base/wait_queue.ts';
+import { containerOf } from '../../kernel/container.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { IoBuffer } from '../../mm/io_buffer.ts';
 import type { FsCaller } from '../../vfs/caller.ts';
@@ -87,7 +87,7 @@ export class PipeFile extends OpenFile {
   }
 
   override setPipeSize(caller: FsCaller, size: number): number {
-    return this.pipe.setCapacity(size, caller.creds.has(CAP_SYS_RESOURCE));
+    return this.pipe.setCapacity(size, caller.creds);
   }
 
   override pread(): number {
@@ -102,28 +102,25 @@ export class PipeFile extends OpenFile {
 
 /** The inode of a pipe(2). */
 class PipeInode extends AnonInode {
-  private readonly pipe: Pipe;
+  readonly pipe: Pipe;
 
   constructor(fs: AnonFileSystem, ino: number, uid: number, gid: number, pipe: Pipe) {
     super(fs, ino, S_IFIFO | 0o600, uid, gid);
     this.pipe = pipe;
   }
-
-  /** Through /proc/PID/fd/N a pipe can be opened again, either end. */
-  openAgain(path: Path, flags: number): OpenFile {
-    return new PipeFile(path, this, flags, this.pipe);
-  }
 }
 
-/** A new pipe's two ends. `flags`: O_NONBLOCK, O_DIRECT (packets). */
+/** A new pipe's two ends, or -ENFILE. `flags`: O_NONBLOCK, O_DIRECT (packets). */
 export function makePipe(
   kernel: Kernel,
   caller: FsCaller,
   flags: number,
-): { readonly reader: PipeFile; readonly writer: PipeFile } {
+): { readonly reader: PipeFile; readonly writer: PipeFile } | number {
+  const pipe = new Pipe(containerOf(caller).pipeLimits);
+  const r = pipe.prepare(caller.creds);
+  if (r < 0) return r;
   const fs = anonFileSystem(kernel);
   const ino = fs.newIno();
-  const pipe = new Pipe();
   const { fsuid, fsgid } = caller.creds;
   const inode = new PipeInode(fs, ino, fsuid, fsgid, pipe);
   const path = fs.place(inode, `pipe:[${ino}]`);
@@ -134,18 +131,26 @@ export function makePipe(
   };
 }
 
+/** The pipe that `inode` stands for: of a pipe(2), opened again through /proc/PID/fd, or of a fifo. */
+function pipeOf(rings: WeakMap<Inode, Pipe>, inode: Inode, caller: FsCaller): Pipe {
+  if (inode instanceof PipeInode) return inode.pipe;
+  let pipe = rings.get(inode);
+  if (pipe === undefined) {
+    pipe = new Pipe(containerOf(caller).pipeLimits);
+    rings.set(inode, pipe);
+  }
+  return pipe;
+}
+
 /** Makes fifos openable in `kernel`: the ring of a fifo lives as long as somebody has it open. */
 export function installPipes(kernel: Kernel): void {
   const rings = new WeakMap<Inode, Pipe>();
-  kernel.vfs.openFifo = (_caller, path, flags) => {
+  kernel.vfs.openFifo = (caller, path, flags) => {
     const inode = path.dentry.inode;
     if (inode === null) return -ENXIO;
-    if (inode instanceof PipeInode) return inode.openAgain(path, flags);
-    let pipe = rings.get(inode);
-    if (pipe === undefined) {
-      pipe = new Pipe();
-      rings.set(inode, pipe);
-    }
+    const pipe = pipeOf(rings, inode, caller);
+    const full = pipe.prepare(caller.creds);
+    if (full < 0) return full;
     const file = new PipeFile(path, inode, flags, pipe);
     const r = file.openStatus();
     if (r < 0 && r !== -EAGAIN) {

@@ -192,6 +192,23 @@ describe('the system', () => {
     expect(info).toMatch(/^21 20 0:\d+ \/ \/ rw,nosuid - proc proc rw\n$/);
   });
 
+  test('limits of pipes are set by root, within reason', () => {
+    const p = new FakeProcesses();
+    const root = p.start('root');
+    const user = p.start('user', root, USER);
+    const set = (name: string, text: string, by = root): unknown => [
+      p.write(by, `/sys/fs/pipe-${name}`, text),
+      p.read(by, `/sys/fs/pipe-${name}`),
+    ];
+    expect(set('max-size', '5000\n')).toEqual([5, '8192\n']);
+    expect(set('max-size', '0')).toEqual([1, '4096\n']);
+    expect(set('max-size', '3000000000')).toEqual([-EINVAL, '4096\n']);
+    expect(set('user-pages-hard', '17')).toEqual([2, '17\n']);
+    expect(set('user-pages-soft', 'many')).toEqual([-EINVAL, '16384\n']);
+    expect(set('user-pages-soft', '1', user)).toEqual([-EACCES, '16384\n']);
+    expect(p.container.pipeLimits).toMatchObject({ maxSize: 4096, hardPages: 17 });
+  });
+
   test('load averages', () => {
     const p = new FakeProcesses();
     const t = p.start('t');

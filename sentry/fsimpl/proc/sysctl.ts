@@ -1,10 +1,12 @@
 /**
- * /proc/sys (proc_sys(5)): the settings of the kernel that programs read. Only names can be changed.
+ * /proc/sys (proc_sys(5)): the settings of the kernel that programs read. Only names and the
+ * limits of pipes can be changed.
  */
 import { CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
 import { EINVAL, EPERM } from '../../../spec/linux/errno.ts';
 import type { Container, UtsNames } from '../../kernel/container.ts';
 import { LINUX_RELEASE, LINUX_SYSNAME, LINUX_VERSION } from '../../kernel/linux_version.ts';
+import { roundPipeSize } from '../../kernel/pipe_limits.ts';
 import { SHMMAX, SHMMNI } from '../../kernel/shared_memory.ts';
 import { type PseudoDirectory, TextFile } from '../pseudo/pseudo_file_system.ts';
 import type { ProcFileSystem } from './proc_file_system.ts';
@@ -51,7 +53,6 @@ const CONSTANTS: Readonly<Record<string, Readonly<Record<string, string | number
     'aio-nr': 0,
     'file-max': 1048576,
     nr_open: 1048576,
-    'pipe-max-size': 1048576,
     protected_hardlinks: 0,
     protected_symlinks: 0,
     'lease-break-time': 45,
@@ -102,6 +103,39 @@ function nameFile(fs: ProcFileSystem, c: Container, which: keyof UtsNames): Text
   );
 }
 
+/** A number that root may change; `set` returns 0 or -errno. */
+function numberFile(fs: ProcFileSystem, get: () => number, set: (n: number) => number): TextFile {
+  return new TextFile(
+    fs,
+    0o644,
+    () => `${get()}\n`,
+    (_caller, text) => {
+      const match = /^\s*(\d{1,15})\s*$/.exec(text);
+      return match === null ? -EINVAL : set(Number(match[1]));
+    },
+  );
+}
+
+/** fs.pipe-*: see pipe(7). */
+function addPipeLimits(dir: PseudoDirectory, fs: ProcFileSystem): void {
+  const { pipeLimits } = fs.container;
+  const add = (name: string, which: 'maxSize' | 'softPages' | 'hardPages', round = false): void => {
+    const set = (n: number): number => {
+      const value = round ? roundPipeSize(n) : n;
+      if (value < 0) return value;
+      pipeLimits[which] = value;
+      return 0;
+    };
+    dir.add(
+      name,
+      numberFile(fs, () => pipeLimits[which], set),
+    );
+  };
+  add('pipe-max-size', 'maxSize', true);
+  add('pipe-user-pages-soft', 'softPages');
+  add('pipe-user-pages-hard', 'hardPages');
+}
+
 /** Open files of the container: in use, free (always 0), and the most there may be. */
 function fileNumbers(c: Container): string {
   let open = 0;
@@ -123,6 +157,7 @@ export function addSysctl(root: PseudoDirectory, fs: ProcFileSystem): void {
   const bootId = uuid(kernel.random);
   random.addText('boot_id', () => `${bootId}\n`);
   random.addText('uuid', () => `${uuid(kernel.random)}\n`);
+  addPipeLimits(directoryAt(root, 'fs'), fs);
   directoryAt(root, 'fs').addText('file-nr', () => fileNumbers(container));
   directoryAt(root, 'kernel').addText('ns_last_pid', () => `${container.pids.lastPid}\n`);
 }

@@ -11,6 +11,30 @@ static void show_poll(const char *what, int fd) {
       p.revents & POLLHUP ? " HUP" : "", p.revents & POLLERR ? " ERR" : "", p.revents & POLLNVAL ? " NVAL" : "");
 }
 
+/* One user's pipes have so many pages, and then little: pipe(7), pipe-user-pages-soft. */
+static void too_many_pages(void) {
+  enum { BYTES = 1 << 20, MOST = 500 };
+  long soft = 0;
+  FILE *limit = fopen("/proc/sys/fs/pipe-user-pages-soft", "r");
+  if (!limit || fscanf(limit, "%ld", &soft) != 1) out("no limit");
+  if (setgid(54321) || setuid(54321)) _exit(1);
+  int fds[MOST][2], n = 0;
+  while (n < MOST && pipe(fds[n]) == 0 && fcntl(fds[n][0], F_SETPIPE_SZ, BYTES) == BYTES) n++;
+  out("refused: %s", errno_name(errno));
+  T(n == soft / (BYTES / 4096));
+  R(fcntl(fds[n][1], F_GETPIPE_SZ));
+  R(fcntl(fds[n][1], F_SETPIPE_SZ, 4096));
+  R(fcntl(fds[n][1], F_SETPIPE_SZ, 8192));
+  R(fcntl(fds[0][1], F_SETPIPE_SZ, 4096));
+  R(fcntl(fds[n][1], F_SETPIPE_SZ, 8192));
+  close(fds[1][0]);
+  close(fds[1][1]);
+  R(fcntl(fds[n][1], F_SETPIPE_SZ, BYTES));
+  R(fcntl(fds[n][1], F_SETPIPE_SZ, 0));
+  R(fcntl(fds[n][1], F_SETPIPE_SZ, -1));
+  R(fcntl(fds[n][1], F_SETPIPE_SZ, 2 * BYTES));
+}
+
 int main(void) {
   int p[2], n;
   char buffer[70000];
@@ -95,6 +119,8 @@ int main(void) {
   while ((n = (int)read(p[0], buffer, sizeof buffer)) > 0) total += n;
   out("left %d", total);
   close(p[0]);
+
+  IN_CHILD("too many pages", too_many_pages());
 
   /* FIFOs. */
   R(mkfifo("fifo", 0600));
