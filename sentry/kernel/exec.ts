@@ -227,7 +227,7 @@ function killOtherThreads(t: Task): void {
   const pids = t.container.pids;
   for (const other of [...g.tasks]) if (other !== t) exitTask(other);
   if (g.leader === t) return;
-  pids.tasks.delete(t.tid);
+  pids.remove(g.pid, t.tid);
   const old = g.leader;
   if (old.state !== TASK_DEAD) throw new Error('thread-group leader outlived its group');
   t.tid = g.pid;

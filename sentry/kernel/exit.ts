@@ -48,7 +48,7 @@ export function exitTask(t: Task): void {
   g.ownUsage.maxRssBytes = Math.max(g.ownUsage.maxRssBytes, t.mm.peakRssBytes);
   t.mm.release();
   g.tasks.delete(t);
-  if (t !== g.leader) t.container.pids.tasks.delete(t.tid);
+  if (t !== g.leader) t.container.pids.remove(g.pid, t.tid);
   if (g.tasks.size === 0) groupDied(g);
   else if (!g.exiting && !g.pending.set.empty) retargetSignals(t);
 }
@@ -109,7 +109,7 @@ function notifyOfExit(g: ThreadGroup, signo: number): void {
 export function reap(g: ThreadGroup): void {
   const pids = g.leader.container.pids;
   pids.tasks.delete(g.leader.tid);
-  pids.tasks.delete(g.pid);
+  pids.remove(g.pid, g.pid);
   pids.groups.delete(g.pid);
   const parent = g.parent;
   if (parent !== null) {

@@ -15,6 +15,8 @@ export class PidNamespace {
   readonly processGroups = new Map<number, ProcessGroup>();
   readonly sessions = new Map<number, Session>();
   private last = 0;
+  /** Told of each thread whose id is free again. */
+  readonly listeners = new Set<(pid: number, tid: number) => void>();
   /** Pid 1, who inherits orphans; null before the first process. */
   init: ThreadGroup | null = null;
 
@@ -25,6 +27,12 @@ export class PidNamespace {
       if (!this.inUse(this.last)) return this.last;
     }
     return -EAGAIN;
+  }
+
+  /** Thread `tid` of process `pid` is found no more. */
+  remove(pid: number, tid: number): void {
+    this.tasks.delete(tid);
+    for (const listener of this.listeners) listener(pid, tid);
   }
 
   get lastPid(): number {

@@ -76,6 +76,12 @@ export class DentryCache {
     if (d.pins === 0 && d.children === null) d.inode?.forget();
   }
 
+  /** Takes out `d` and all below it, but for what mounts stand on. */
+  removeTree(d: Dentry): void {
+    if (d.children !== null) for (const child of [...d.children.values()]) this.removeTree(child);
+    if (d.mountCount === 0 && d.children === null) this.remove(d);
+  }
+
   /** Renames within the cache; what stood at the target name is removed. */
   move(d: Dentry, newParent: Dentry, newName: string): void {
     const old = newParent.cached(newName);

@@ -3,9 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { EACCES, EINVAL, ENOENT, EPERM } from '../../../spec/linux/errno.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../spec/linux/mman.ts';
 import { S_IFDIR, S_IFLNK } from '../../../spec/linux/stat.ts';
+import { reap } from '../../kernel/exit.ts';
 import { TASK_BLOCKED, TASK_DEAD, type Task } from '../../kernel/task.ts';
+import type { Path } from '../../vfs/mount.ts';
+import type { OpenFile } from '../../vfs/open_file.ts';
 import { USER } from '../../vfs/operations/fake_files.ts';
-import { openExisting } from '../../vfs/operations/open.ts';
+import { openExisting, openFile } from '../../vfs/operations/open.ts';
 import { cpuFlags } from './cpu_features.ts';
 import { cpuinfoText } from './cpuinfo.ts';
 import { FakeProcesses } from './fake_processes.ts';
@@ -180,6 +183,29 @@ describe('permission', () => {
     init.creds = init.creds.with({ effective: 0 });
     expect(p.write(init, '/sys/kernel/hostname', 'newer')).toBe(-EPERM);
   });
+});
+
+test('nothing is cached of threads that are gone', () => {
+  const p = new FakeProcesses();
+  const init = p.start('init');
+  const child = p.start('child', init);
+  const at = lookup(p, init, '/') as Path;
+  const thread = 77;
+  p.container.pids.tasks.set(thread, child);
+  for (const path of ['/2/stat', '/2/task/2/stat', '/77/stat']) p.read(init, path);
+  const held = openFile(p.kernel.vfs, init, at, '/2/status', { flags: 0, mode: 0 }) as OpenFile;
+  const cached = (): string[] => [...(at.dentry.children?.keys() ?? [])];
+  expect(cached()).toEqual(['2', '77']);
+  p.container.pids.remove(2, thread);
+  expect(cached()).toEqual(['2']);
+  child.state = TASK_DEAD;
+  child.group.zombie = true;
+  reap(child.group);
+  expect(cached()).toEqual([]);
+  held.close();
+  expect(p.read(init, '/2/stat')).toBe(-ENOENT);
+  p.proc.destroy();
+  expect(p.container.pids.listeners.size).toBe(0);
 });
 
 describe('the system', () => {

@@ -23,6 +23,23 @@ export class ProcFileSystem extends PseudoFileSystem {
     this.container = container;
     this.cpuInfo = cpuInfo;
     this.root = new ProcRoot(this);
+    container.pids.listeners.add(this.forgetTask);
+  }
+
+  /** What the name cache has of a thread that is gone would keep it, and its memory's bookkeeping. */
+  private readonly forgetTask = (pid: number, tid: number): void => {
+    const { dentries } = this.kernel.vfs;
+    for (const { fs, root } of this.container.mounts.mounts) {
+      if (fs !== this || root.inode !== this.root) continue;
+      const inProcess = root.cached(`${pid}`)?.cached('task')?.cached(`${tid}`);
+      for (const d of [root.cached(`${tid}`), inProcess]) {
+        if (d !== undefined) dentries.removeTree(d);
+      }
+    }
+  };
+
+  override destroy(): void {
+    this.container.pids.listeners.delete(this.forgetTask);
   }
 }
 
