@@ -2,25 +2,19 @@
  * `--host-fifo=open`: a fifo between a process of the host and one in a sandbox is what it is between two
  * processes of the host. Without the flag the sandbox has one of its own in its place.
  */
-import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { must } from '../../harness/command.ts';
+import { bind, bothSides } from './both_sides.ts';
 import type { Check } from './check.ts';
 import { type Change, check, same, type World } from './world.ts';
 
-const PROGRAM = 'bin/host_fifo';
+const { onHost, inside } = bothSides('bin/host_fifo');
 /** How the reader and the writer are opened. */
 const ORDERS = [
   ['early', 'late'],
   ['late', 'early'],
 ] as const;
-
-const bind =
-  (source: string, ...options: string[]): Change =>
-  (c) => {
-    c.mounts.push({ destination: '/data/v', type: 'bind', source, options: ['rbind', ...options] });
-  };
 
 /** A volume with fifo `f`, which everybody may use. */
 async function volume(w: World, name: string): Promise<string> {
@@ -29,23 +23,6 @@ async function volume(w: World, name: string): Promise<string> {
   await must(['mkfifo', '-m', '666', path.join(directory, 'f')]);
   fs.chmodSync(directory, 0o777);
   return directory;
-}
-
-/** Runs the program on the host; its output. */
-function onHost(w: World, ...args: string[]): Promise<string> {
-  const child = spawn(path.join(w.rootfs, PROGRAM), args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  child.stdout.on('data', (chunk) => {
-    text += chunk;
-  });
-  return new Promise((resolve) => child.on('close', () => resolve(text)));
-}
-
-/** Runs it in a sandbox; its output and what stderr says. */
-async function inside(w: World, change: Change, ...args: string[]): Promise<string> {
-  const bundle = w.bundle([`/${PROGRAM}`, ...args], change);
-  const { stdout, stderr } = await w.runsc(['run', '--bundle', bundle, path.basename(bundle)]);
-  return stdout + stderr;
 }
 
 /** Both directions, both orders of opening, two writers one after the other, and the end of the reader. */

@@ -2,15 +2,15 @@
  * `--host-uds`: a unix socket between a process of the host and one in a sandbox is what it is between two
  * processes of the host, and without the flag it is nothing.
  */
-import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
+import { bind, bothSides } from './both_sides.ts';
 import type { Check } from './check.ts';
 import { type Change, check, same, type World } from './world.ts';
 
 const TYPES = ['stream', 'seqpacket', 'dgram'];
-const PROGRAM = 'bin/host_socket';
+const { onHost, inside } = bothSides('bin/host_socket');
 
 /** What both ends print. */
 interface Talk {
@@ -18,33 +18,10 @@ interface Talk {
   readonly client: string;
 }
 
-const bind =
-  (source: string, ...options: string[]): Change =>
-  (c) => {
-    c.mounts.push({ destination: '/data/v', type: 'bind', source, options: ['rbind', ...options] });
-  };
-
 function volume(w: World, name: string): string {
   const directory = w.file(name);
   fs.mkdirSync(directory);
   return directory;
-}
-
-/** Runs the program on the host; its output. */
-function onHost(w: World, ...args: string[]): Promise<string> {
-  const child = spawn(path.join(w.rootfs, PROGRAM), args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  child.stdout.on('data', (chunk) => {
-    text += chunk;
-  });
-  return new Promise((resolve) => child.on('close', () => resolve(text)));
-}
-
-/** Runs it in a sandbox; its output and what stderr says. */
-async function inside(w: World, change: Change, ...args: string[]): Promise<string> {
-  const bundle = w.bundle([`/${PROGRAM}`, ...args], change);
-  const { stdout, stderr } = await w.runsc(['run', '--bundle', bundle, path.basename(bundle)]);
-  return stdout + stderr;
 }
 
 async function both(server: Promise<string>, client: Promise<string>): Promise<Talk> {
