@@ -39,6 +39,7 @@ export function confinementTable(processes: readonly Confined[]): string {
     row('user', (pid) => field(pid, 'Uid').split('\t')[1] ?? UNSEEN),
     ...NAMESPACES.map((type) => row(`${type} namespace`, (pid) => namespace(pid, type))),
     row('root directory', rootDirectory),
+    row('core, locked memory, queues', limits),
   ];
   return table(rows);
 }
@@ -65,6 +66,14 @@ function capabilities(hex: string): string {
     return (digit & (1 << (index & 3))) !== 0;
   }).map((name) => name.replace('CAP_', '').toLowerCase());
   return names.length === 0 ? 'none' : names.length > 8 ? `${names.length}` : names.join(',');
+}
+
+/** The hard limits of getrlimit(2) that are taken away. */
+function limits(pid: number): string {
+  const text = read(`/proc/${pid}/limits`);
+  return ['core file size', 'locked memory', 'msgqueue size']
+    .map((name) => new RegExp(`^Max ${name} +\\S+ +(\\S+)`, 'm').exec(text)?.[1] ?? UNSEEN)
+    .join(', ');
 }
 
 function namespace(pid: number, type: string): string {

@@ -1,5 +1,5 @@
 /** What /proc tells of the processes of a running sandbox, made by the release. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianRootfs } from '../conformance/rootfs.ts';
 import { must, run } from '../harness/command.ts';
@@ -31,6 +31,14 @@ const namespace = (pid: number | 'self', name: string) => readlinkSync(`/proc/${
 /** Those of its namespaces that are the host's. */
 function shared(pid: number, names: readonly string[]): string[] {
   return names.filter((name) => namespace(pid, name) === namespace('self', name));
+}
+
+const placeOf = (pid: number) => [...NAMESPACES, 'user'].map((name) => namespace(pid, name));
+
+function rootOptions(pid: number): string {
+  const [root = ''] = readFileSync(`/proc/${pid}/mounts`, 'latin1').split('\n');
+  const [, place, , options = ''] = root.split(' ');
+  return place === '/' ? options.replace(/,relatime.*/, '') : root;
 }
 
 /** Host files that it holds open, beside this harness's pipes and the list of its own mappings. */
@@ -85,9 +93,17 @@ export async function checkRelease(tally: Tally, platform: string): Promise<void
     const locks = ['Seccomp', 'NoNewPrivs'];
     same('the Sentry has no capability', status(sentry.pid, ...sets), none);
     same('the Sentry is nobody', status(sentry.pid, 'Uid', 'Gid', 'Groups'), [NOBODY, NOBODY, '']);
+    for (const map of ['uid_map', 'gid_map']) {
+      const mapped = readFileSync(`/proc/${sentry.pid}/${map}`, 'latin1').trim().split(/\s+/);
+      same(`the Sentry's ${map} has nobody alone`, mapped, ['65534', '65534', '1']);
+    }
+    // What may not be dumped is root's in /proc.
+    same('the Sentry cannot be dumped', statSync(`/proc/${sentry.pid}/environ`).uid, 0);
     same('the Sentry is locked', status(sentry.pid, ...locks), [WITH_FILTER, '1']);
     same('the Sentry has its own namespaces', shared(sentry.pid, [...NAMESPACES, 'user']), []);
     same('the Sentry has an empty root', readdirSync(`/proc/${sentry.pid}/root/`), []);
+    same('the Sentry has a read-only root', rootOptions(sentry.pid), 'ro,nosuid,nodev,noexec');
+    same('the Gofer has a read-only root', rootOptions(gofer.pid), 'ro,nosuid,nodev,noexec');
     same('the Sentry holds no host file', openFiles(sentry.pid), []);
     same('the Gofer has few capabilities', status(gofer.pid, ...sets), [
       NO_CAPABILITIES,
@@ -102,6 +118,7 @@ export async function checkRelease(tally: Tally, platform: string): Promise<void
     for (const stub of others) {
       same('a stub has no capability', status(stub, 'CapPrm', 'CapEff'), none.slice(0, 2));
       same('a stub is confined', status(stub, ...locks), [WITH_FILTER, '1']);
+      same('a stub has the namespaces of the Sentry', placeOf(stub), placeOf(sentry.pid));
     }
   } finally {
     await run([...runsc, 'delete', '--force', 'r']);
