@@ -104,12 +104,8 @@ export function prepareProgram(
 ): PreparedProgram | number {
   const file = openExecutable(caller, r.path);
   if (typeof file === 'number') return file;
-  // A script's own set-ID bits never count (execve(2)): its name may mean another file by the time
-  // the interpreter opens it.
-  const privileged =
-    (r.path.mount.flags & MS_NOSUID) === 0 && !caller.creds.noNewPrivs && !file.isScript();
   const inode = r.path.dentry.inode;
-  const mode = inode === null || !privileged ? 0 : inode.mode;
+  const mode = inode === null ? 0 : setIdBits(inode.mode, file, r.path, caller.creds);
   const owner = {
     setUid: (mode & S_ISUID) !== 0 ? (inode?.uid ?? -1) : -1,
     setGid: (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? (inode?.gid ?? -1) : -1,
@@ -151,6 +147,15 @@ export function prepareProgram(
   context.regs.set(REG_RSP, program.stackPointer);
   const executable = (program.executable as ExecutableFile).file;
   return { mm, context, program, executable, creds };
+}
+
+/** Of the mode of `file`, the set-ID bits that count, and what they depend on. */
+function setIdBits(mode: number, file: ExecutableFile, path: Path, creds: Credentials): number {
+  if ((mode & (S_ISUID | S_ISGID)) === 0) return 0;
+  if ((path.mount.flags & MS_NOSUID) !== 0 || creds.noNewPrivs) return 0;
+  // A script's own never count (execve(2)): its name may mean another file by the time the
+  // interpreter opens it.
+  return file.isScript() ? 0 : mode;
 }
 
 /** Whether a program runs with other effective ids than its caller: it is then nobody's to look into. */

@@ -104,8 +104,13 @@ export class Credentials implements CredentialFields {
     });
   }
 
+  /** Itself when nothing changes: what is known of these credentials then stays known. */
   with(changes: Partial<CredentialFields>): Credentials {
-    return new Credentials({ ...this, ...changes });
+    let name: keyof CredentialFields;
+    for (name in changes) {
+      if (changes[name] !== this[name]) return new Credentials({ ...this, ...changes });
+    }
+    return this;
   }
 
   /** Whether `cap` is in the effective set. */
