@@ -3,10 +3,8 @@
 // way. Everything else takes a frame. Also counts the calls that came by signals, to find the sites
 // that are worth patching.
 
-#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -44,14 +42,12 @@ bool HasFrame(Mailbox* mail) {
   return state == kMailStopped || state == kMailAsleep;
 }
 
-bool AwaitFrame(Mailbox* mail, const Process& process) {
-  for (int i = 0; i < kLooks; i++) {
+// `looks`: how often it is looked for before the Sentry sleeps.
+bool AwaitFrame(Mailbox* mail, const Process& process, int looks) {
+  for (int i = 0; i < looks; i++) {
     if (HasFrame(mail)) return true;
     _mm_pause();
   }
-  sigset_t open;
-  pthread_sigmask(SIG_BLOCK, nullptr, &open);
-  sigdelset(&open, SIGCHLD);
   std::atomic_ref<uint32_t> sleeping(systrap.header->sleeping);
   const double limit_ns = NowNs() + kPatienceNs;
   bool made = false;
@@ -60,7 +56,7 @@ bool AwaitFrame(Mailbox* mail, const Process& process) {
     made = HasFrame(mail);
     pollfd bell = {systrap.doorbell_fd, POLLIN, 0};
     uint64_t rings = 0;
-    if (!made && ppoll(&bell, 1, &kNap, &open) > 0) {
+    if (!made && ppoll(&bell, 1, &kNap, &systrap.open_mask) > 0) {
       (void)!read(systrap.doorbell_fd, &rings, sizeof rings);
     }
     if (systrap.child_ended.exchange(false)) Reap();
@@ -142,10 +138,10 @@ bool ToFrame(int slot) {
   Mailbox* mail = MailboxOf(slot);
   // Somebody outside may have stopped it.
   kill(process.pid, SIGCONT);
-  if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailTrap) == kMailAsleep) {
-    syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
-  }
-  if (AwaitFrame(mail, process)) return true;
+  bool asleep = std::atomic_ref<uint32_t>(mail->state).exchange(kMailTrap) == kMailAsleep;
+  if (asleep) Wake(slot);
+  // Where the Sentry is, it cannot run while this is looked for.
+  if (AwaitFrame(mail, process, asleep && thread.near ? 0 : kLooks)) return true;
   if (!process.dead) kill(process.pid, SIGKILL);
   return false;
 }

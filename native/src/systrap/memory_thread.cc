@@ -88,9 +88,12 @@ Made RunBatch(int index, const Op* ops, size_t count, uint64_t reports) {
   control->result_fd = systrap.result_fd;
   // A first report may be the child's: then this is not yet told.
   if (reports > 1) lseek(systrap.result_fd, 0, SEEK_SET);
+  StayBeside();
   KeepNear(&process);
   Go(index);
-  if (int error = AwaitReports(reports, &process); error < 0) return {error, 0};
+  int error = AwaitReports(reports, &process);
+  NoteWhere();
+  if (error < 0) return {error, 0};
   uint64_t result = ResultOf(systrap.result_fd);
   return {-static_cast<long>(result & 0xfff), result >> 12};
 }
@@ -100,20 +103,16 @@ Made RunBatch(int index, const Op* ops, size_t count, uint64_t reports) {
 uint64_t ResultOf(int fd) { return static_cast<uint64_t>(lseek(fd, 0, SEEK_CUR)); }
 
 int AwaitReports(uint64_t expected, const Process* who) {
-  sigset_t open;
-  pthread_sigmask(SIG_BLOCK, nullptr, &open);
-  sigdelset(&open, SIGCHLD);
   uint64_t seen = 0;
   for (;;) {
     pollfd fd = {systrap.done_fd, POLLIN, 0};
     timespec patience = {0, 100'000'000};
-    int ready = ppoll(&fd, 1, &patience, &open);
+    int ready = ppoll(&fd, 1, &patience, &systrap.open_mask);
     uint64_t count = 0;
     if (ready > 0 && read(systrap.done_fd, &count, sizeof count) > 0) {
       seen += count;
       // A list that failed has made no child to wait for.
-      bool failed = (ResultOf(systrap.result_fd) & 0xfff) != 0;
-      if (seen >= expected || (expected > 1 && failed)) return 0;
+      if (seen >= expected || (ResultOf(systrap.result_fd) & 0xfff) != 0) return 0;
     }
     if (ready <= 0) {
       Reap();

@@ -226,7 +226,8 @@ std::string Start() {
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGCHLD);
   sigaction(SIGCHLD, &child, nullptr);
-  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  pthread_sigmask(SIG_BLOCK, &blocked, &systrap.open_mask);
+  sigdelset(&systrap.open_mask, SIGCHLD);
   CountTicks();
   std::string problem = MakeAll();
   if (!problem.empty()) Undo();
