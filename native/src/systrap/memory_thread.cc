@@ -67,71 +67,57 @@ void Go(int index) {
   syscall(SYS_futex, &control->go, FUTEX_WAKE, 1);
 }
 
-// For a process that may have been made by one that ended before it could tell: nobody knows its
-// number. It is told to end and to report nothing, and its page is left to it.
-void Disown(int index) {
+// `from` has ended while it was copied, so there may be a copy whose number nobody knows. Nobody has
+// asked it for a report, and now it is told to end. It reads both pages, so they are left to it.
+void Disown(int index, int from) {
   Control* control = ControlOf(index);
-  control->one = 0;
-  control->result_fd = -1;
   control->ops[0] = {SYS_exit_group, {}};
   control->count = 1;
   Go(index);
+  systrap.processes[static_cast<size_t>(from)].has_copy = true;
 }
 
 // One list, at most kBatchOps operations long.
-Made RunBatch(int index, const Op* ops, size_t count, uint64_t reports) {
+Made RunBatch(int index, const Op* ops, size_t count) {
   Process& process = systrap.processes[static_cast<size_t>(index)];
   if (process.dead) return {-ESRCH, 0};
   Control* control = ControlOf(index);
   std::copy_n(ops, count, control->ops);
   control->count = static_cast<uint32_t>(count);
-  control->result_fd = systrap.result_fd;
-  // A first report may be the child's: then this is not yet told.
-  if (reports > 1) lseek(systrap.result_fd, 0, SEEK_SET);
   StayBeside();
   KeepNear(&process);
   Go(index);
-  int error = AwaitReports(reports, &process);
+  Made made = AwaitReport(&process);
   NoteWhere();
-  if (error < 0) return {error, 0};
-  uint64_t result = ResultOf(systrap.result_fd);
-  return {-static_cast<long>(result & 0xfff), result >> 12};
+  return made;
 }
 
 }  // namespace
 
-uint64_t ResultOf(int fd) { return static_cast<uint64_t>(lseek(fd, 0, SEEK_CUR)); }
-
-int AwaitReports(uint64_t expected, const Process* who) {
-  uint64_t seen = 0;
+Made AwaitReport(const Process* who) {
   for (;;) {
     pollfd fd = {systrap.done_fd, POLLIN, 0};
     timespec patience = {0, 100'000'000};
     int ready = ppoll(&fd, 1, &patience, &systrap.open_mask);
-    uint64_t count = 0;
-    if (ready > 0 && read(systrap.done_fd, &count, sizeof count) > 0) {
-      seen += count;
-      // A list that failed has made no child to wait for.
-      if (seen >= expected || (ResultOf(systrap.result_fd) & 0xfff) != 0) return 0;
+    if (ready <= 0) Reap();
+    // The template's number is what its report tells.
+    bool ended = who->dead || (who->pid == 0 && !systrap.strays.empty());
+    uint64_t reports = 0;
+    // It may have been the last thing that it did.
+    if (read(systrap.done_fd, &reports, sizeof reports) > 0) {
+      auto result = static_cast<uint64_t>(lseek(systrap.result_fd, 0, SEEK_CUR));
+      return {-static_cast<long>(result & 0xfff), result >> 12};
     }
-    if (ready <= 0) {
-      Reap();
-      // The template's number is what its first report tells.
-      if (who->dead || (who->pid == 0 && !systrap.strays.empty())) return -ESRCH;
-      // Somebody outside may have stopped it.
-      if (ready == 0 && who->pid > 0) kill(who->pid, SIGCONT);
-      // The child a list made has ended before it could report.
-      if (seen > 0 && systrap.strays.erase(static_cast<pid_t>(ResultOf(systrap.result_fd) >> 12))) {
-        return -EAGAIN;
-      }
-    }
+    if (ended) return {-ESRCH, 0};
+    // Somebody outside may have stopped it.
+    if (ready == 0 && who->pid > 0) kill(who->pid, SIGCONT);
   }
 }
 
 Made RunOps(int process, const Op* ops, size_t count) {
   Made all;
   for (size_t first = 0; first < count; first += kBatchOps) {
-    Made made = RunBatch(process, ops + first, std::min(kBatchOps, count - first), 1);
+    Made made = RunBatch(process, ops + first, std::min(kBatchOps, count - first));
     if (made.error < 0 && all.error == 0) all.error = made.error;
     all.last = made.last;
   }
@@ -163,44 +149,42 @@ int CloneProcess(int from, int slot) {
                            static_cast<uint64_t>(index) * kControlBytes}};
   parent->child_count = 3;
   Control* control = ControlOf(index);
-  control->result_fd = systrap.child_result_fd;
+  control->result_fd = systrap.result_fd;
   control->done_fd = systrap.done_fd;
   control->parent_pid = static_cast<uint32_t>(systrap.sentry_pid);
   control->one = 1;
-  control->ops[0] = MapArea(slot);
-  control->ops[1] = StartThread(slot);
-  control->count = 2;
-  control->go = 1;
+  control->go = 0;
   PrepareArea(slot);
   const Op clone = {SYS_clone, {kProcessFlags}};
-  Made made = RunBatch(from, &clone, 1, 2);
-  auto pid = static_cast<pid_t>(made.last);
-  uint64_t child = made.error == 0 ? ResultOf(systrap.child_result_fd) : 0;
-  long error = made.error != 0 ? made.error : -static_cast<long>(child & 0xfff);
-  if (error < 0) {
-    // A child that could not be furnished.
-    if (made.error == 0) {
-      kill(pid, SIGKILL);
-      waitpid(pid, nullptr, __WALL);
-    }
+  Made made = RunBatch(from, &clone, 1);
+  if (made.error < 0) {
     if (made.error == -ESRCH) {
-      Disown(index);
+      Disown(index, from);
     } else {
       systrap.free_processes.push_back(index);
     }
-    return static_cast<int>(error);
+    return static_cast<int>(made.error);
   }
+  // Only now that its number is known it is asked for anything: so no report can be another's.
   Process& process = systrap.processes[static_cast<size_t>(index)];
-  process.pid = pid;
+  process.pid = static_cast<pid_t>(made.last);
   process.cpu = systrap.processes[static_cast<size_t>(from)].cpu;
-  BindThread(slot, index, static_cast<pid_t>(child >> 12));
+  process.dead = systrap.strays.erase(process.pid) > 0;
+  const Op first[] = {MapArea(slot), StartThread(slot)};
+  made = RunBatch(index, first, 2);
+  if (made.error < 0) {
+    // It could not be furnished, or has ended before that.
+    KillProcess(index);
+    return made.error == -ESRCH ? -EAGAIN : static_cast<int>(made.error);
+  }
+  BindThread(slot, index, static_cast<pid_t>(made.last));
   return index;
 }
 
 long CloneThread(int process, int slot) {
   PrepareArea(slot);
   Op ops[] = {MapArea(slot), StartThread(slot)};
-  Made made = RunBatch(process, ops, 2, 1);
+  Made made = RunBatch(process, ops, 2);
   if (made.error < 0) {
     MailboxOf(slot)->tid = 0;
     return made.error;
@@ -233,8 +217,9 @@ void KillProcess(int index) {
     while (waitpid(process.pid, nullptr, __WALL) < 0 && errno == EINTR) continue;
   }
   for (int slot : process.slots) Forget(slot);
+  bool reusable = !process.has_copy;
   process = {};
-  systrap.free_processes.push_back(index);
+  if (reusable) systrap.free_processes.push_back(index);
 }
 
 void ExitThread(int slot) {
@@ -256,7 +241,7 @@ int EmptyProcess(int index) {
     Forget(slot);
   }
   const Op unmap = {SYS_munmap, {0, kCode}};
-  return static_cast<int>(RunBatch(index, &unmap, 1, 1).error);
+  return static_cast<int>(RunBatch(index, &unmap, 1).error);
 }
 
 int ReviveThread(int slot) {

@@ -64,14 +64,12 @@ int MakeFiles() {
   systrap.header = static_cast<Header*>(MakeShared("runsc-header", kHeaderBytes, &systrap.header_fd));
   if (!systrap.areas || !systrap.controls || !systrap.header) return -errno;
   systrap.result_fd = static_cast<int>(syscall(SYS_memfd_create, "runsc-result", MFD_CLOEXEC));
-  systrap.child_result_fd =
-      static_cast<int>(syscall(SYS_memfd_create, "runsc-result", MFD_CLOEXEC));
   systrap.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   systrap.doorbell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   systrap.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   systrap.code_fd = MakeCodeFile();
-  for (int fd : {systrap.result_fd, systrap.child_result_fd, systrap.done_fd, systrap.doorbell_fd,
-                 systrap.epoll_fd, systrap.code_fd}) {
+  for (int fd : {systrap.result_fd, systrap.done_fd, systrap.doorbell_fd, systrap.epoll_fd,
+                 systrap.code_fd}) {
     if (fd < 0) return -EMFILE;
   }
   return 0;
@@ -138,11 +136,10 @@ int MakeTemplate() {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, 8);
   if (copy < 0) return -errno;
   waitpid(copy, nullptr, __WALL);
-  if (int error = AwaitReports(1, &process); error < 0) return error;
-  uint64_t result = ResultOf(systrap.result_fd);
+  Made made = AwaitReport(&process);
   // The copy's own child is the template, and only it knows its number.
-  process.pid = static_cast<pid_t>(result >> 12);
-  return -static_cast<int>(result & 0xfff);
+  process.pid = static_cast<pid_t>(made.last);
+  return static_cast<int>(made.error);
 }
 
 void CountTicks() {
@@ -183,8 +180,7 @@ void Undo() {
   munmap(systrap.shared, kSharedBytes);
   systrap.shared = nullptr;
   for (int fd : {systrap.code_fd, systrap.header_fd, systrap.control_fd, systrap.area_fd,
-                 systrap.result_fd, systrap.child_result_fd, systrap.done_fd, systrap.doorbell_fd,
-                 systrap.epoll_fd}) {
+                 systrap.result_fd, systrap.done_fd, systrap.doorbell_fd, systrap.epoll_fd}) {
     if (fd >= 0) close(fd);
   }
   signal(SIGCHLD, SIG_DFL);

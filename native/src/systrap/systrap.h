@@ -58,6 +58,7 @@ struct Thread {
 struct Process {
   pid_t pid = 0;
   bool dead = false;
+  bool has_copy = false;  // a process nobody knows of may still read its control page
   int32_t cpu = -1;  // that of its memory thread
   std::vector<int> slots;
 };
@@ -96,7 +97,6 @@ struct Systrap {
   int control_fd = -1;
   int area_fd = -1;
   int result_fd = -1;
-  int child_result_fd = -1;
   int done_fd = -1;
   int doorbell_fd = -1;
   int epoll_fd = -1;
@@ -135,9 +135,9 @@ Made RunOps(int process, const Op* ops, size_t count);
 int CloneProcess(int process, int slot);
 long CloneThread(int process, int slot);
 int TakeProcess();
-// Waits for `expected` reports of memory threads.
-int AwaitReports(uint64_t expected, const Process* who);
-uint64_t ResultOf(int fd);
+// Waits for what a memory thread, the only one that has been asked, reports of its list: the first
+// error or the last result; -ESRCH when it ends before that.
+Made AwaitReport(const Process* who);
 // Takes in the ends of children.
 void Reap();
 void KillProcess(int process);

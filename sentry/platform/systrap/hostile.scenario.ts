@@ -5,19 +5,25 @@
 
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
-import { monotonicNs } from '../../../native/index.ts';
+import { fork, getpid, monotonicNs, syscall } from '../../../native/index.ts';
+import { kill } from '../../../native/process.ts';
+import { SIGKILL } from '../../../spec/linux/signal.ts';
+import { SYS_getppid } from '../../../spec/linux/syscall_numbers.ts';
 import { REG_RAX, REG_RBX, REG_RCX, REG_RDI, REG_RIP, REG_RSP, STOP_EXITED } from '../platform.ts';
 import {
   COUNT,
   DATA,
   load,
+  memory,
   PAGE,
   platform,
+  READ_WRITE,
   run,
   STUB_RANGES,
   SYSCALL_FOREVER,
   soon,
 } from '../stub/scenario.ts';
+import type { StubAddressSpace } from '../stub/stub_address_space.ts';
 
 const CODE_BYTES = 0x690;
 const AREA = 0x7fffe0000000;
@@ -36,6 +42,30 @@ function assertUnharmed(): void {
   const { space, context } = load(SYSCALL_FOREVER);
   for (let i = 0; i < 100; i++) assert.equal(run(context).stop, 1);
   space.release();
+}
+
+const KILLING_NS = 3e9;
+
+/** Kills whoever has just been copied: the older of two processes besides the template, and itself. */
+function killOriginals(): never {
+  const parent = syscall(SYS_getppid);
+  for (;;) {
+    const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1');
+    const stubs = children.trim().split(' ').slice(1).map(Number);
+    const [original, copy] = stubs.filter((pid) => pid !== getpid());
+    if (original !== undefined && copy !== undefined) kill(original, SIGKILL);
+  }
+}
+
+/** A list that is told to be done has been made, unless its process has ended. */
+function assertMaps(space: StubAddressSpace): void {
+  space.map(0x70000, PAGE, memory, 0, READ_WRITE, true);
+  if (space.flush() < 0) return;
+  let maps = '';
+  try {
+    maps = readFileSync(`/proc/${space.pid}/maps`, 'latin1');
+  } catch {}
+  assert(maps === '' || maps.includes('00070000-00071000'), maps);
 }
 
 const scenarios: Record<string, () => void> = {
@@ -96,6 +126,32 @@ const scenarios: Record<string, () => void> = {
     space.release();
     assert.equal(platform.poll(0), null);
     assert.equal(platform.running, 0);
+    assertUnharmed();
+  },
+
+  /** The copy may be about to tell of itself, when nobody waits for that any more. */
+  'ends while it is copied': () => {
+    const killer = fork();
+    if (killer === 0) killOriginals();
+    const begin = monotonicNs();
+    let hit = 0;
+    while (monotonicNs() < begin + (hit === 0 ? 5 : 1) * KILLING_NS) {
+      const { space, context } = load(SYSCALL_FOREVER);
+      const forked = space.fork(context);
+      space.release();
+      if (typeof forked === 'object') {
+        forked.space.release();
+        continue;
+      }
+      hit++;
+      for (let i = 0; i < 5; i++) {
+        const next = load(SYSCALL_FOREVER);
+        assertMaps(next.space);
+        next.space.release();
+      }
+    }
+    kill(killer, SIGKILL);
+    assert(hit > 0, 'it was never killed while it was copied');
     assertUnharmed();
   },
 
