@@ -32,6 +32,8 @@ export interface SystrapCalls {
   systrapOps(space: number, count: number): number;
   systrapPid(space: number): number;
   systrapInterrupt(slot: number): void;
+  /** All threads of the process have stopped when it returns; polls tell what for. */
+  systrapHalt(process: number): void;
   /** Has one thread end. Its slot belongs to its space until the thread has ended. */
   systrapExit(slot: number): void;
   systrapEnded(slot: number): 0 | 1;

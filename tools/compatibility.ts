@@ -57,7 +57,9 @@ ${absent.join(', ')}
 
 On systrap hot \`syscall\` instructions of mapped files are replaced by jumps (docs/decisions/systrap_call_sites.md). \`--platform=ptrace\` replaces nothing.
 
-- A program that reads its own text sees them; one that copies it elsewhere and runs the copy breaks.
+- A program that reads its own text by its own loads sees them. What the kernel reads for it (write, process_vm_readv, /proc/PID/mem) is the original.
+- One that copies its text elsewhere and runs the copy gets the original back in there at the first jump, unless that comes into the middle of a site or the jump leads to something that can be executed.
+- One that single-steps itself sees trampolines, mapped as \`[trampolines]\`.
 - \`rdgsbase\`, which AT_HWCAP2 does not offer, shows an address that is not the program's.
 
 ## Tests whose result is known to differ from Linux or from runc

@@ -48,15 +48,19 @@ export function handleFault(t: Task): void {
   }
   if (vsyscall(t)) return;
   const executing = t.context.regs.get(REG_RIP) === address;
-  switch (t.mm.fault(address, executing ? PROT_EXEC : 0)) {
+  const result = t.mm.fault(address, executing ? PROT_EXEC : 0);
+  switch (result) {
     case FAULT_HANDLED:
       t.group.ownUsage.minorFaults++;
       return;
     case FAULT_MAPERR:
-      forceSignal(t, { signo: SIGSEGV, code: SEGV_MAPERR, address });
-      return;
     case FAULT_ACCERR:
-      forceSignal(t, { signo: SIGSEGV, code: SEGV_ACCERR, address });
+      if (executing && t.mm.mendCopy(t.context.regs)) return;
+      forceSignal(t, {
+        signo: SIGSEGV,
+        code: result === FAULT_MAPERR ? SEGV_MAPERR : SEGV_ACCERR,
+        address,
+      });
       return;
     case FAULT_BUS:
       forceSignal(t, { signo: SIGBUS, code: BUS_ADRERR, address });

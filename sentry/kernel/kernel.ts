@@ -244,7 +244,6 @@ export class Kernel {
         this.current = null;
         return;
       case STOP_INTERRUPTED:
-        t.mm.leaveTrampoline(context.regs);
         break;
       case STOP_EXITED:
         this.log(`task ${t.tid} (${t.name}) lost its host thread`);

@@ -144,6 +144,8 @@ function handle(t: Task, info: SigInfo, action: SignalAction): void {
   if ((action.flags & SA_RESETHAND) !== 0) {
     handlers.set(signo, { ...action, handler: SIG_DFL });
   }
+  // Who steps through a trampoline sees it.
+  if (signo !== SIGTRAP) t.mm.leaveTrampoline(t.context.regs);
   const oldMask = t.savedMask ?? t.signalMask;
   if (pushSignalFrame(t, info, action, oldMask) < 0) {
     if (signo === SIGSEGV) handlers.set(SIGSEGV, DEFAULT_ACTION);

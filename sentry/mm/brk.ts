@@ -7,6 +7,7 @@ import {
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
 import { RLIMIT_DATA } from '../../spec/linux/resource.ts';
+import { giveRoom } from './call_sites.ts';
 import { unmapRange } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import { pageCeil } from './page.ts';
@@ -29,6 +30,7 @@ export function brk(mm: MemoryManager, addr: number): number {
 
 function growHeap(mm: MemoryManager, start: number, end: number): boolean {
   if (end - mm.brkStart > mm.limits.rlimit(RLIMIT_DATA)) return false;
+  giveRoom(mm, start, end);
   if (!isFree(mm, start, end)) return false;
   const offset = mm.heapPages.take(mm.memory, end - start);
   if (offset < 0) return false;

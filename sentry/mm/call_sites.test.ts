@@ -1,9 +1,12 @@
 /** Patching call sites, against a host made of arrays: what is patched, and how it is taken back. */
 import { describe, expect, test } from 'vitest';
+import { EEXIST, EFAULT } from '../../spec/linux/errno.ts';
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
   MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
   MAP_PRIVATE,
   MREMAP_MAYMOVE,
   PAGE_SIZE,
@@ -11,12 +14,13 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
+import { RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import { type Context, REG_R9, REG_RAX, REG_RIP } from '../platform/platform.ts';
 import { RecordRegisters } from '../platform/stub/record_registers.ts';
-import { ILLEGAL, REPLACED_OTHER, REPLACED_SYSCALL } from './call_sites.ts';
-import { difference, FakeFile, FakeHost, store } from './fake_space.ts';
-import type { MemoryManager } from './memory_manager.ts';
-import { pageFloor } from './page.ts';
+import { ILLEGAL, REPLACED_OTHER, REPLACED_SYSCALL, TRAMPOLINES } from './call_sites.ts';
+import { difference, FakeFile, FakeHost, fakeSpace, MEMORY_FD, store } from './fake_space.ts';
+import type { MemoryLimits, MemoryManager } from './memory_manager.ts';
+import { offsetInPage, pageFloor } from './page.ts';
 import { PatchedTexts } from './patched_text.ts';
 
 const TEXT = 0x400000;
@@ -49,8 +53,14 @@ function program(prot = RX): { host: FakeHost; file: FakeFile; mm: MemoryManager
 }
 
 /** A process with the program at `base`. */
-function start(host: FakeHost, file: FakeFile, base = TEXT, prot = RX): MemoryManager {
-  const mm = host.newManager();
+function start(
+  host: FakeHost,
+  file: FakeFile,
+  base = TEXT,
+  prot = RX,
+  limits?: MemoryLimits,
+): MemoryManager {
+  const mm = host.newManager(limits);
   mm.mmap({ addr: base, length: 3 * PAGE_SIZE, prot, flags: FIXED, file, offset: 0 });
   mm.brkStart = mm.brkEnd = base + 16 * PAGE_SIZE;
   return mm;
@@ -81,7 +91,20 @@ function illegal(mm: MemoryManager, at: number): [number, number] {
   return [mm.replacedInstruction(regs), regs.get(REG_RIP)];
 }
 
+/** What the application sees. */
 function text(mm: MemoryManager, at: number, length: number): number[] {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) {
+    const page = fakeSpace(mm).pages.get(pageFloor(at + i))!;
+    const offset = page.offset + offsetInPage(at + i);
+    if (page.fd === MEMORY_FD) bytes[i] = mm.memory.bytes[offset]!;
+    else mm.hostFiles.pread(page.fd, bytes.subarray(i, i + 1), offset);
+  }
+  return [...bytes];
+}
+
+/** What the kernel reads for it. */
+function read(mm: MemoryManager, at: number, length: number): number[] {
   const bytes = new Uint8Array(length);
   expect(mm.copyIn(at, bytes)).toBe(0);
   return [...bytes];
@@ -182,11 +205,127 @@ describe('call sites', () => {
   test('are taken back before their trampolines go', () => {
     const { mm } = program();
     patchAll(mm);
+    const regs = registers();
+    regs.set(REG_RIP, target(mm, FUTEX_AT!) + 5);
+    fakeSpace(mm).contexts.push({ regs } as unknown as Context);
     const page = pageFloor(target(mm, READ_AT!));
     mm.munmap(page, PAGE_SIZE);
+    expect(fakeSpace(mm).halts).toBeGreaterThan(0);
+    expect(regs.get(REG_RIP)).toBe(FUTEX_AT! + 5);
     expect(patched(mm)).toEqual([false, false, false, false]);
     expect(text(mm, READ_AT!, 8)).toEqual(READ);
     expect(difference(mm)).toBe('');
+  });
+
+  test('are not seen by the kernel', () => {
+    const { file, mm } = program();
+    patchAll(mm);
+    call(mm, TEXT + 0x140 + 8, 1);
+    expect(read(mm, TEXT, 2 * PAGE_SIZE)).toEqual([...file.bytes.subarray(0, 2 * PAGE_SIZE)]);
+    expect(mm.readU8(READ_AT!)).toBe(READ[0]);
+    const into = new Uint8Array(3 * PAGE_SIZE);
+    expect(mm.userBuffer(TEXT, into.length, false)!.read(into, 0, into.length)).toBe(into.length);
+    expect(into).toEqual(file.bytes);
+    // And are not made twice, when a call comes by a signal all the same.
+    const { flushes } = fakeSpace(mm);
+    patchAll(mm);
+    expect(fakeSpace(mm).flushes).toBe(flushes);
+    expect(difference(mm)).toBe('');
+  });
+
+  test('go from under a heap, a stack and mappings of the application', () => {
+    const wants: ((mm: MemoryManager, page: number) => number)[] = [
+      (mm, page) => {
+        const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+        const length = 3 * PAGE_SIZE;
+        return mm.mmap({ addr: page - PAGE_SIZE, length, prot: 3, flags, file: null, offset: 0 });
+      },
+      (mm, page) => {
+        const flags = MAP_PRIVATE | MAP_ANONYMOUS;
+        return mm.mmap({ addr: page, length: PAGE_SIZE, prot: 3, flags, file: null, offset: 0 });
+      },
+      (mm, page) => {
+        mm.brkStart = mm.brkEnd = page - 2 * PAGE_SIZE;
+        return mm.brk(page + PAGE_SIZE);
+      },
+      (mm, page) => {
+        const addr = page + 512 * PAGE_SIZE;
+        const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN;
+        mm.mmap({ addr, length: PAGE_SIZE, prot: 3, flags, file: null, offset: 0 });
+        return mm.writeU8(page + PAGE_SIZE, 1) === 0 ? page + PAGE_SIZE : 0;
+      },
+    ];
+    for (const want of wants) {
+      const { mm } = program();
+      patchAll(mm);
+      const page = pageFloor(target(mm, READ_AT!));
+      expect(want(mm, page)).toBeGreaterThanOrEqual(page - PAGE_SIZE);
+      expect(patched(mm)).toEqual([false, false, false, false]);
+      expect(text(mm, READ_AT!, 8)).toEqual(READ);
+      expect(mm.vmas.items.every((vma) => vma.name !== TRAMPOLINES)).toBe(true);
+      expect(difference(mm)).toBe('');
+    }
+    // Room that is somebody's already is not made by taking them away.
+    const { mm } = program();
+    patchAll(mm);
+    const page = pageFloor(target(mm, READ_AT!));
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    const mapOne = (addr: number, length: number) =>
+      mm.mmap({ addr, length, prot: 3, flags, file: null, offset: 0 });
+    expect(mapOne(page + PAGE_SIZE, PAGE_SIZE)).toBe(page + PAGE_SIZE);
+    expect(mapOne(page, 2 * PAGE_SIZE)).toBe(-EEXIST);
+    expect(patched(mm)).toEqual([true, true, true, false]);
+  });
+
+  test('keep clear of where a stack may grow', () => {
+    const first = program().mm;
+    patchAll(first);
+    const page = pageFloor(target(first, READ_AT!));
+    const limit = 2048 * PAGE_SIZE;
+    const guard = 256 * PAGE_SIZE;
+    for (const near of [0, 1]) {
+      const { host, file } = program();
+      const mm = start(host, file, TEXT, RX, {
+        rlimit: (which) => (which === RLIMIT_STACK ? limit : Infinity),
+        mayLock: true,
+      });
+      const length = 32 * PAGE_SIZE;
+      const addr = page + PAGE_SIZE + guard + limit - length - near * PAGE_SIZE;
+      const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN;
+      mm.mmap({ addr, length, prot: 3, flags, file: null, offset: 0 });
+      patchAll(mm);
+      expect(patched(mm)).toEqual([true, true, true, false]);
+      expect(pageFloor(target(mm, READ_AT!)) === page).toBe(near === 0);
+      // All of the stack can be had.
+      const lowest = addr + length - limit;
+      expect([mm.writeU8(lowest, 1), mm.writeU8(lowest - 1, 1)]).toEqual([0, -EFAULT]);
+      expect(patched(mm)).toEqual([true, true, true, false]);
+    }
+  });
+
+  test('copied elsewhere are mended when they are executed', () => {
+    for (const prot of [RX | PROT_WRITE, RX]) {
+      const { mm } = program();
+      patchAll(mm);
+      const flags = MAP_PRIVATE | MAP_ANONYMOUS;
+      const length = 2 * PAGE_SIZE;
+      const copy = mm.mmap({ addr: 0, length, prot: 3, flags, file: null, offset: 0 }) + 0xf43;
+      mm.copyOut(copy, Uint8Array.from(text(mm, TEXT, PAGE_SIZE)));
+      mm.mprotect(pageFloor(copy), length, prot);
+      const regs = registers();
+      // The second thread has jumped before the first was helped.
+      for (let i = 0; i < 2; i++) {
+        regs.set(REG_RIP, target(mm, READ_AT!) + copy - TEXT);
+        expect(mm.mendCopy(regs)).toBe(true);
+        expect(regs.get(REG_RIP)).toBe(copy + 0x80);
+        expect(text(mm, copy + 0x80, 8)).toEqual(READ);
+      }
+      expect(fakeSpace(mm).halts).toBe(1);
+      regs.set(REG_RIP, target(mm, GETPPID_AT!) + copy - TEXT + 1);
+      expect(mm.mendCopy(regs)).toBe(false);
+      expect(patched(mm)).toEqual([true, true, true, false]);
+      expect(difference(mm)).toBe('');
+    }
   });
 
   test('are inherited, and changed by each for itself', () => {
@@ -270,6 +409,28 @@ describe('patched text', () => {
     expect(target(second, TEXT + 0x140)).toBe(0);
     patchAll(third);
     expect(patched(third)).toEqual([false, true, true, false]);
+  });
+
+  test('is given up when the file is written to, cut or not mapped any more', () => {
+    const { host, file, mm } = program();
+    const length = 3 * PAGE_SIZE;
+    const changes: (() => unknown)[] = [
+      () => mm.written(file),
+      () => mm.invalidate(file, 0, Infinity, true),
+      () => mm.munmap(TEXT, length),
+    ];
+    for (const [i, change] of changes.entries()) {
+      patchAll(mm);
+      expect(patched(mm)).toEqual([true, i === 0, true, false]);
+      file.bytes.fill(0x90, 0x80, 0x88);
+      change();
+      mm.mmap({ addr: TEXT, length, prot: RX, flags: FIXED, file, offset: 0 });
+      expect(text(mm, TEXT, length)).toEqual([...file.bytes]);
+      expect(mm.vmas.items.length).toBe(1);
+      expect(difference(mm)).toBe('');
+    }
+    // What its pages are copied from is the file's own.
+    expect(host.memory.reservedBytes).toBe(0);
   });
 
   test('cannot be written by those who have it', () => {

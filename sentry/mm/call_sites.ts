@@ -4,18 +4,25 @@
  * what all address spaces have together, patching.ts for how they get it, and Linux's uprobes, which
  * change program text and add a mapping for it in the same manner.
  *
- * The application sees the jumps when it reads its text. When it unmaps, moves or protects patched
- * text, or the trampolines, the patches are taken back first, and those pages left alone from then on.
- * A thread that is in one of these trampolines just then, four instructions, is not looked for.
+ * The application sees the jumps when it reads its text, the kernel does not when it reads it for the
+ * application. When that unmaps, moves or protects patched text, or the trampolines, the patches are
+ * taken back first, and those pages left alone from then on. Trampolines go only while all threads
+ * stand still, and none in there; they go as well where a heap, a stack or a mapping wants their room.
  */
 
-import { PAGE_SIZE } from '../../spec/linux/mman.ts';
-import { JUMP_BYTES, NO_INSTRUCTION, TRAMPOLINE_BYTES } from '../arch/call_site.ts';
+import { PAGE_SIZE, PROT_EXEC } from '../../spec/linux/mman.ts';
+import { JUMP_BYTES, jump, NO_INSTRUCTION, TRAMPOLINE_BYTES } from '../arch/call_site.ts';
 import { REG_RIP, type Registers } from '../platform/platform.ts';
-import { dropPmas, populate } from './mapping.ts';
+import { growCopies } from './copy_on_write.ts';
+import { catchUp } from './deferred.ts';
+import { IN_MEMORY_FILE, type Mappable } from './mappable.ts';
+import { dropPmas, populate, unmapRange } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
-import { pageFloor } from './page.ts';
+import { offsetInPage, pageFloor } from './page.ts';
 import { type CallSite, type PatchedText, slotAt, type TrampolinePage } from './patched_text.ts';
+
+/** As /proc/PID/maps names them. */
+export const TRAMPOLINES = '[trampolines]';
 
 /** A file's patched text where one address space has it. */
 export interface MappedText {
@@ -70,12 +77,37 @@ export function takeBackPatches(mm: MemoryManager, start: number, end: number): 
 /** [start, end) is about to be unmapped: what comes there later is another matter. */
 export function forgetPatches(mm: MemoryManager, start: number, end: number): void {
   if (mm.callSites === null) return;
-  for (const mapped of mm.callSites.texts) {
-    for (const page of mapped.pages) if (page >= start && page < end) mapped.pages.delete(page);
+  const { texts, barred } = mm.callSites;
+  for (const mapped of [...texts]) {
+    const { pages, text } = mapped;
+    const before = pages.size;
+    for (const page of pages) if (page >= start && page < end) pages.delete(page);
     takeBackTrampolines(mm, mapped, start, end);
+    // Nobody would tell that such a file changes, now that it is not mapped.
+    if (text.stamp === '' && pages.size === 0 && before > 0) removeText(mm, mapped);
   }
-  const { barred } = mm.callSites;
   for (const page of barred) if (page >= start && page < end) barred.delete(page);
+}
+
+/** `file` has changed: what is patched of it is a copy of what it was. Host changes are queued. */
+export function forgetText(mm: MemoryManager, file: Mappable): void {
+  for (const mapped of [...(mm.callSites?.texts ?? [])]) {
+    if (mapped.file !== file.identity) continue;
+    catchUp(mm);
+    for (const page of mapped.pages) takeBackPage(mm, mapped, page);
+    removeText(mm, mapped);
+  }
+}
+
+/** No page of `mapped` is left. */
+function removeText(mm: MemoryManager, mapped: MappedText): void {
+  const { texts } = mm.callSites!;
+  texts.splice(texts.indexOf(mapped), 1);
+  for (const page of mapped.trampolines) {
+    for (const { regs } of mm.space.halt()) leaveTrampolines(mapped, regs);
+    unmapRange(mm, mapped.base + page.at, mapped.base + page.at + PAGE_SIZE);
+  }
+  mapped.text.release();
 }
 
 function takeBackTrampolines(
@@ -88,9 +120,26 @@ function takeBackTrampolines(
   for (const page of trampolines) {
     const at = base + page.at;
     if (at < start || at >= end) continue;
+    for (const { regs } of mm.space.halt()) leaveTrampolines(mapped, regs);
     trampolines.delete(page);
     for (const site of text.sites.values()) {
       if (site.trampolines === page) takeBackPage(mm, mapped, pageFloor(base + site.at));
+    }
+  }
+}
+
+/** The application wants [start, end): trampolines that are there go, for Linux would have none. */
+export function giveRoom(mm: MemoryManager, start: number, end: number): void {
+  if (mm.callSites === null) return;
+  const { items } = mm.vmas;
+  for (let i = mm.vmas.lowerBound(start); i < items.length && items[i]!.start < end; i++) {
+    // Then it cannot have that room anyway.
+    if (items[i]!.name !== TRAMPOLINES) return;
+  }
+  for (const { base, trampolines } of mm.callSites.texts) {
+    for (const page of trampolines) {
+      const at = base + page.at;
+      if (at < end && at + PAGE_SIZE > start) unmapRange(mm, at, at + PAGE_SIZE);
     }
   }
 }
@@ -108,19 +157,21 @@ function takeBackPage(mm: MemoryManager, mapped: MappedText, page: number): void
 
 // Threads on their way -------------------------------------------------------------------------
 
-/** A thread that was interrupted in a trampoline goes back to the site: to the same instruction, or the `syscall`. */
+/** A thread that stands in a trampoline goes back to the site: to the same instruction, or the `syscall`. */
 export function leaveTrampoline(mm: MemoryManager, regs: Registers): void {
+  for (const mapped of mm.callSites?.texts ?? []) leaveTrampolines(mapped, regs);
+}
+
+function leaveTrampolines({ base, trampolines }: MappedText, regs: Registers): void {
   const rip = regs.get(REG_RIP);
-  for (const { base, trampolines } of mm.callSites?.texts ?? []) {
-    for (const page of trampolines) {
-      const inPage = rip - base - page.at;
-      if (inPage < 0 || inPage >= PAGE_SIZE) continue;
-      const site = page.sites[Math.floor(inPage / TRAMPOLINE_BYTES)];
-      if (site === undefined) return;
-      const length = Math.min(inPage % TRAMPOLINE_BYTES, site.form.length);
-      regs.set(REG_RIP, base + site.at + length);
-      return;
-    }
+  for (const page of trampolines) {
+    const inPage = rip - base - page.at;
+    if (inPage < 0 || inPage >= PAGE_SIZE) continue;
+    const site = page.sites[Math.floor(inPage / TRAMPOLINE_BYTES)];
+    if (site === undefined) return;
+    const length = Math.min(inPage % TRAMPOLINE_BYTES, site.form.length);
+    regs.set(REG_RIP, base + site.at + length);
+    return;
   }
 }
 
@@ -146,11 +197,70 @@ export function replacedInstruction(mm: MemoryManager, regs: Registers): number 
 function replaced(mm: MemoryManager, regs: Registers, mapped: MappedText, site: CallSite): number {
   const at = regs.get(REG_RIP);
   const into = at - mapped.base - site.at;
-  const byte = mm.readU8(at);
+  const pma = mapped.pages.has(pageFloor(at)) ? mm.pmas.find(at) : null;
+  const byte = pma === null ? mm.readU8(at) : mm.memory.bytes[pma.offset + at - pma.start];
   // Taken back meanwhile.
   if (byte === site.original[into]) return REPLACED_OTHER;
-  if (byte !== NO_INSTRUCTION || !mapped.pages.has(pageFloor(at))) return ILLEGAL;
+  if (byte !== NO_INSTRUCTION || pma === null) return ILLEGAL;
   if (into === site.form.length) return REPLACED_SYSCALL;
   regs.set(REG_RIP, mapped.base + slotAt(site.trampolines, site.slot) + into);
   return REPLACED_OTHER;
+}
+
+// Reading ----------------------------------------------------------------------------------------
+
+/** Whether `page` holds jumps that are not the application's. */
+export function isPatched(mm: MemoryManager, page: number): boolean {
+  for (const { text, base, pages } of mm.callSites?.texts ?? []) {
+    if (pages.has(page) && text.sitePages.has(page - base)) return true;
+  }
+  return false;
+}
+
+// Copies -----------------------------------------------------------------------------------------
+
+/**
+ * A thread cannot go on at `regs`. If that is because the program has copied patched text and runs the
+ * copy, whose jump leads nowhere, puts back what was copied, and has the thread go on there.
+ */
+export function mendCopy(mm: MemoryManager, regs: Registers): boolean {
+  const at = regs.get(REG_RIP);
+  for (const { text } of mm.callSites?.texts ?? []) {
+    for (const site of text.sites.values()) {
+      const to = slotAt(site.trampolines, site.slot) - site.at;
+      if (mend(mm, at - to, site, to)) {
+        regs.set(REG_RIP, at - to);
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/** Whether a copy of `site` is at `start`; then that is the original now. */
+function mend(mm: MemoryManager, start: number, site: CallSite, to: number): boolean {
+  if (((mm.vmas.find(start)?.prot ?? 0) & PROT_EXEC) === 0) return false;
+  const found = new Uint8Array(JUMP_BYTES);
+  if (mm.copyIn(start, found) < 0) return false;
+  const holds = (bytes: Uint8Array) => bytes.every((byte, i) => byte === found[i]);
+  // It has been mended since this thread has jumped.
+  if (holds(site.original)) return true;
+  if (!holds(jump(to - JUMP_BYTES))) return false;
+  mm.space.halt();
+  for (let i = 0; i < JUMP_BYTES; i++) {
+    if (!putBack(mm, start + i, site.original[i] as number)) return false;
+  }
+  return true;
+}
+
+/** Writes into what may be protected by now. */
+function putBack(mm: MemoryManager, at: number, byte: number): boolean {
+  const page = pageFloor(at);
+  if (mm.pmas.find(page)?.cow === true) {
+    if (growCopies(mm, mm.vmas.find(page)!, page) < 0 || mm.commit() < 0) return false;
+  }
+  const pma = mm.pmas.find(page);
+  if (pma?.fd !== IN_MEMORY_FILE) return false;
+  mm.memory.bytes[pma.offset + (page - pma.start) + offsetInPage(at)] = byte;
+  return true;
 }

@@ -124,6 +124,9 @@ export class FakeSpace implements AddressSpace {
   readonly pages = new Map<number, HostPage>();
   owner = '';
   flushes = 0;
+  /** What `halt` names. */
+  contexts: Context[] = [];
+  halts = 0;
   forks = 0;
   /** What flush will answer next. */
   failure = 0;
@@ -149,6 +152,10 @@ export class FakeSpace implements AddressSpace {
     }
   }
   countWaiter(): void {}
+  halt(): Context[] {
+    this.halts++;
+    return this.contexts;
+  }
   flush(): number {
     this.flushes++;
     const { failure } = this;

@@ -7,6 +7,7 @@
 import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_STACK } from '../../spec/linux/resource.ts';
+import { giveRoom } from './call_sites.ts';
 import { growCopies } from './copy_on_write.ts';
 import { catchUp } from './deferred.ts';
 import { populate } from './mapping.ts';
@@ -109,14 +110,19 @@ export function growStack(mm: MemoryManager, addr: number): Vma | null {
   const index = mm.vmas.lowerBound(addr);
   const vma = mm.vmas.items[index];
   if (vma === undefined || (vma.flags & VM_GROWSDOWN) === 0 || vma.start <= addr) return null;
-  const below = mm.vmas.items[index - 1];
+  const lowest = Math.max(
+    mm.layout.minAddress,
+    pageCeil(vma.end - Math.min(mm.limits.rlimit(RLIMIT_STACK), vma.end)),
+    vma.start - Math.max(mm.limits.rlimit(RLIMIT_AS) - mm.mappedBytes, 0),
+  );
+  if (addr < lowest) return null;
+  giveRoom(mm, pageFloor(addr) - STACK_GUARD, vma.start);
+  const below = mm.vmas.items[mm.vmas.lowerBound(addr) - 1];
   const needsGuard =
     below !== undefined && (below.flags & VM_GROWSDOWN) === 0 && below.prot !== PROT_NONE;
   const floor = Math.max(
     below === undefined ? 0 : below.end + (needsGuard ? STACK_GUARD : 0),
-    mm.layout.minAddress,
-    pageCeil(vma.end - Math.min(mm.limits.rlimit(RLIMIT_STACK), vma.end)),
-    vma.start - Math.max(mm.limits.rlimit(RLIMIT_AS) - mm.mappedBytes, 0),
+    lowest,
   );
   if (addr < floor) return null;
   const start = Math.max(floor, Math.min(pageFloor(addr), vma.start - STACK_STEP));

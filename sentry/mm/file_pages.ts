@@ -134,6 +134,7 @@ export class FilePages implements Mappable {
       if (n < wanted) break;
     }
     if (at > this.size) this.size = at;
+    if (!this.mappings.empty) this.mappings.written(this);
     return src.done - before;
   }
 

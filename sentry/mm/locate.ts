@@ -3,13 +3,15 @@
  * error is -EFAULT instead of a signal.
  */
 import { EFAULT } from '../../spec/linux/errno.ts';
-import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import { PAGE_SIZE, PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import { isPatched } from './call_sites.ts';
 import { growCopies } from './copy_on_write.ts';
 import { growStack, touch } from './fault.ts';
 import type { Location } from './io_buffer.ts';
-import { IN_MEMORY_FILE } from './mappable.ts';
+import { type Extent, IN_MEMORY_FILE } from './mappable.ts';
 import type { MemoryManager } from './memory_manager.ts';
-import { pageFloor } from './page.ts';
+import { offsetInPage, pageFloor } from './page.ts';
+import type { Pma } from './pma.ts';
 import type { Vma } from './vma.ts';
 
 function permits(vma: Vma, write: boolean): boolean {
@@ -37,14 +39,39 @@ export function locate(
     if (growCopies(mm, vma, page) < 0 || mm.commit() < 0) return -EFAULT;
     pma = mm.pmas.find(page)!;
   }
-  const offset = pma.offset + (addr - pma.start);
+  if (mm.callSites !== null && pma.cow && pma.fromFile && pma.fd === IN_MEMORY_FILE) {
+    return locateOriginal(mm, vma, pma, addr, length, into);
+  }
   into.length = Math.min(length, Math.min(pma.end, vma.end) - addr);
-  if (pma.fd === IN_MEMORY_FILE) {
+  return tell(mm, pma.fd, pma.offset + (addr - pma.start), into);
+}
+
+const original: Extent = { fd: IN_MEMORY_FILE, offset: 0, length: 0 };
+
+/** As `locate`, within a page: what the file has there, where the application sees patches. */
+function locateOriginal(
+  mm: MemoryManager,
+  vma: Vma,
+  pma: Pma,
+  addr: number,
+  length: number,
+  into: Location,
+): number {
+  const page = pageFloor(addr);
+  into.length = Math.min(length, page + PAGE_SIZE - addr);
+  if (!isPatched(mm, page)) return tell(mm, pma.fd, pma.offset + (addr - pma.start), into);
+  const at = vma.offset + (page - vma.start);
+  if (vma.file!.translate(at, PAGE_SIZE, false, original) < 0) return -EFAULT;
+  return tell(mm, original.fd, original.offset + offsetInPage(addr), into);
+}
+
+function tell(mm: MemoryManager, fd: number, offset: number, into: Location): number {
+  if (fd === IN_MEMORY_FILE) {
     into.bytes = mm.memory.bytes;
     into.start = offset;
     into.fd = -1;
   } else {
-    into.fd = pma.fd;
+    into.fd = fd;
     into.offset = offset;
   }
   return 0;

@@ -27,6 +27,8 @@ export interface Mapper {
    * asks `translate` again. `evenPrivate`: also private copies, as truncate(2) does.
    */
   invalidate(file: Mappable, start: number, end: number, evenPrivate: boolean): void;
+  /** write(2) has changed `file`. What is mapped are its own pages: this matters to copies of them. */
+  written(file: Mappable): void;
 }
 
 export interface Mappable {
@@ -82,5 +84,9 @@ export class MappingSet {
 
   invalidate(file: Mappable, start: number, end: number, evenPrivate: boolean): void {
     for (const mapper of this.counts.keys()) mapper.invalidate(file, start, end, evenPrivate);
+  }
+
+  written(file: Mappable): void {
+    for (const mapper of this.counts.keys()) mapper.written(file);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { ENOMEM } from '../../spec/linux/errno.ts';
 import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
-import { forgetPatches } from './call_sites.ts';
+import { forgetPatches, forgetText } from './call_sites.ts';
 import { copiesAhead, copyAhead } from './copy_on_write.ts';
 import { forgetDeferred } from './deferred.ts';
 import { type Extent, IN_MEMORY_FILE, type Mappable } from './mappable.ts';
@@ -237,6 +237,7 @@ export function invalidateFile(
   end: number,
   evenPrivate: boolean,
 ): void {
+  forgetText(mm, file);
   for (const vma of mm.vmas.items) {
     if (vma.file?.identity !== file.identity) continue;
     const from = Math.max(vma.start, vma.start + (start - vma.offset));

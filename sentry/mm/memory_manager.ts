@@ -16,8 +16,10 @@ import type { AddressSpace, Context, Registers } from '../platform/platform.ts';
 import { brk } from './brk.ts';
 import {
   type CallSites,
+  forgetText,
   ILLEGAL,
   leaveTrampoline,
+  mendCopy,
   replacedInstruction,
   takeBackPatches,
 } from './call_sites.ts';
@@ -317,6 +319,10 @@ export class MemoryManager extends UserMemory implements Mapper {
     return this.callSites === null ? ILLEGAL : replacedInstruction(this, regs);
   }
 
+  mendCopy(regs: Registers): boolean {
+    return this.callSites !== null && mendCopy(this, regs);
+  }
+
   leaveTrampoline(regs: Registers): void {
     if (this.callSites !== null) leaveTrampoline(this, regs);
   }
@@ -331,6 +337,12 @@ export class MemoryManager extends UserMemory implements Mapper {
   get peakRssBytes(): number {
     this.peakBytes = Math.max(this.peakBytes, residentEstimate(this));
     return this.peakBytes;
+  }
+
+  written(file: Mappable): void {
+    if (this.callSites === null) return;
+    forgetText(this, file);
+    this.commit();
   }
 
   invalidate(file: Mappable, start: number, end: number, evenPrivate: boolean): void {

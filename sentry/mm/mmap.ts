@@ -31,12 +31,13 @@ import {
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from '../../spec/linux/resource.ts';
+import { giveRoom } from './call_sites.ts';
 import { catchUp, mayDefer } from './deferred.ts';
 import { FilePages } from './file_pages.ts';
 import type { Mappable } from './mappable.ts';
 import { addVma, splitsTooMany, unmapRange } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { isPageAligned, pageCeil, pageFloor } from './page.ts';
 import { mapPatches } from './patching.ts';
 import { place } from './placement.ts';
 import {
@@ -150,6 +151,7 @@ function checkRequest(request: MmapRequest, length: number): number {
 
 function chooseAddress(mm: MemoryManager, addr: number, length: number, flags: number): number {
   if (length > mm.taskSize) return -ENOMEM;
+  if ((flags & MAP_FIXED) === 0 && addr > 0) giveRoom(mm, pageFloor(addr), addr + length);
   if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) === 0) {
     return place(mm, addr, length, (flags & MAP_32BIT) !== 0);
   }

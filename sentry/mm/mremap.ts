@@ -7,6 +7,7 @@ import {
   PROT_NONE,
 } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_MEMLOCK } from '../../spec/linux/resource.ts';
+import { giveRoom } from './call_sites.ts';
 import {
   addVma,
   hostMap,
@@ -85,6 +86,7 @@ function remap(
     }
     const refused = checkGrowth(mm, vma, newLength - oldLength);
     if (refused < 0) return refused;
+    if (addr + oldLength === vma.end) giveRoom(mm, vma.end, addr + newLength);
     if (addr + oldLength === vma.end && isFree(mm, vma.end, addr + newLength)) {
       return growInPlace(mm, vma, addr, newLength);
     }

@@ -66,6 +66,8 @@ export class PatchedText {
   readonly runs: PatchedRun[] = [];
   /** By their first byte. */
   readonly sites = new Map<number, CallSite>();
+  /** The pages that they are in. */
+  readonly sitePages = new Set<number>();
   bytes = 0;
   private users = 1;
   private readonly memory: MemoryFile;
@@ -133,6 +135,7 @@ export class PatchedText {
     const site: CallSite = { at, form, original, trampolines: page, slot };
     page.sites[slot] = site;
     this.sites.set(at, site);
+    this.sitePages.add(pageFloor(at));
     return true;
   }
 

@@ -17,6 +17,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
+import { RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import {
   SYS_clone,
   SYS_clone3,
@@ -59,7 +60,7 @@ import {
   REG_RSP,
   type Registers,
 } from '../platform/platform.ts';
-import { CallSites, type MappedText } from './call_sites.ts';
+import { CallSites, type MappedText, TRAMPOLINES } from './call_sites.ts';
 import { catchUp } from './deferred.ts';
 import { type Extent, IN_MEMORY_FILE } from './mappable.ts';
 import { dropPmas } from './mapping.ts';
@@ -68,7 +69,7 @@ import { mmap } from './mmap.ts';
 import { offsetInPage, pageFloor } from './page.ts';
 import type { PatchedRun, PatchedText, TrampolinePage } from './patched_text.ts';
 import { isFree } from './placement.ts';
-import { isShared, VM_SPECIAL, type Vma } from './vma.ts';
+import { isShared, STACK_GUARD, VM_GROWSDOWN, VM_SPECIAL, type Vma } from './vma.ts';
 
 /** Left to the heap. */
 const HEAP_ROOM = 2 ** 29;
@@ -112,7 +113,10 @@ export function patchCallSite(mm: MemoryManager, regs: Registers, entry: number)
   if (mapped === null) return;
   catchUp(mm);
   const start = at - form.length - mapped.base;
-  if (!mapped.text.sites.has(start) && !addSite(mm, vma, mapped, start, form, entry)) return;
+  if (mapped.text.sites.has(start)) {
+    // It has the jump already, and came another way.
+    if (hasRun(mm, mapped, page)) return;
+  } else if (!addSite(mm, vma, mapped, start, form, entry)) return;
   mapRun(mm, vma, mapped, mapped.text.runOf(page - mapped.base) as PatchedRun);
   mm.commit();
 }
@@ -125,6 +129,14 @@ export function mapPatches(mm: MemoryManager, start: number): void {
   const mapped = textOf(mm, vma, false);
   if (mapped === null) return;
   for (const run of mapped.text.runs) mapRun(mm, vma, mapped, run);
+}
+
+/** Whether `page` is mapped from the newest run. */
+function hasRun(mm: MemoryManager, { text, base, pages }: MappedText, page: number): boolean {
+  const run = text.runOf(page - base);
+  const pma = mm.pmas.find(page);
+  if (run === undefined || pma === null || !pages.has(page)) return false;
+  return pma.offset + (page - pma.start) === run.offset + (page - base - run.start);
 }
 
 function isProgramText(vma: Vma): boolean {
@@ -175,6 +187,8 @@ function addSite(
   entry: number,
 ): boolean {
   const { text } = mapped;
+  // One that was seen as a part of it, or as the rest.
+  for (let i = 1 - JUMP_BYTES; i < JUMP_BYTES; i++) if (text.sites.has(at + i)) return false;
   const place = oldPage(text, at, form) ?? newPage(mm, mapped, at, form);
   if (place === null) return false;
   const read = (page: number, into: Uint8Array) => readPage(mm, vma, page, into);
@@ -208,9 +222,13 @@ function newPage(mm: MemoryManager, mapped: MappedText, at: number, form: SiteFo
   return null;
 }
 
+/** Whether a page of trampolines has room at `start`, where neither a heap nor a stack will be. */
 function fits(mm: MemoryManager, start: number): boolean {
-  const forHeap = start >= mm.brkStart && start < mm.brkEnd + HEAP_ROOM;
-  return !forHeap && isFree(mm, start, start + PAGE_SIZE);
+  if (start >= mm.brkStart && start < mm.brkEnd + HEAP_ROOM) return false;
+  if (!isFree(mm, start, start + PAGE_SIZE)) return false;
+  const above = mm.vmas.items[mm.vmas.lowerBound(start)];
+  if (above === undefined || (above.flags & VM_GROWSDOWN) === 0) return true;
+  return start + PAGE_SIZE <= above.end - mm.limits.rlimit(RLIMIT_STACK) - STACK_GUARD;
 }
 
 /** A page of the file that `vma` shows. */
@@ -287,7 +305,7 @@ function mapTrampolines(
     flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | waits,
     file: null,
     offset: 0,
-    name: '[trampolines]',
+    name: TRAMPOLINES,
     vmFlags: VM_SPECIAL,
     pages: page.offset,
   });

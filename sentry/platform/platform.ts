@@ -99,6 +99,11 @@ export interface AddressSpace {
    * the threads that see the count to be right: count first, then compare the word.
    */
   countWaiter(addr: number, change: 1 | -1): void;
+  /**
+   * Has all threads stop, and names them. Those that ran come out of `Platform.poll` next, with what
+   * they have stopped for. Where the platform has no `callEntry` it is not asked for.
+   */
+  halt(): Iterable<Context>;
   /** Applies the queue now. 0, or the first -errno (ENOMEM when the host has no more mappings). */
   flush(): number;
   /**

@@ -42,9 +42,13 @@ bool HasFrame(Mailbox* mail) {
   return state == kMailStopped || state == kMailAsleep;
 }
 
-// `looks`: how often it is looked for before the Sentry sleeps.
-bool AwaitFrame(Mailbox* mail, const Process& process, int looks) {
-  for (int i = 0; i < looks; i++) {
+}  // namespace
+
+bool AwaitFrame(int slot, bool looks) {
+  const Thread& thread = systrap.threads[static_cast<size_t>(slot)];
+  const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
+  Mailbox* mail = MailboxOf(slot);
+  for (int i = 0; looks && i < kLooks; i++) {
     if (HasFrame(mail)) return true;
     _mm_pause();
   }
@@ -62,10 +66,9 @@ bool AwaitFrame(Mailbox* mail, const Process& process, int looks) {
     if (systrap.child_ended.exchange(false)) Reap();
   }
   sleeping.store(0);
+  if (!made && !process.dead) kill(process.pid, SIGKILL);
   return made;
 }
-
-}  // namespace
 
 bool InEntry(uint64_t address) { return address >= EntryAddress() && address < EntryEnd(); }
 
@@ -133,7 +136,7 @@ bool ToFrame(int slot) {
   if (!thread.patched) return true;
   CompleteRegisters(slot);
   thread.patched = false;
-  Process& process = systrap.processes[static_cast<size_t>(thread.process)];
+  const Process& process = systrap.processes[static_cast<size_t>(thread.process)];
   if (process.dead) return false;
   Mailbox* mail = MailboxOf(slot);
   // Somebody outside may have stopped it.
@@ -141,9 +144,7 @@ bool ToFrame(int slot) {
   bool asleep = std::atomic_ref<uint32_t>(mail->state).exchange(kMailTrap) == kMailAsleep;
   if (asleep) Wake(slot);
   // Where the Sentry is, it cannot run while this is looked for.
-  if (AwaitFrame(mail, process, asleep && thread.near ? 0 : kLooks)) return true;
-  if (!process.dead) kill(process.pid, SIGKILL);
-  return false;
+  return AwaitFrame(slot, !asleep || !thread.near);
 }
 
 bool BecomesHot(uint64_t address, uint64_t number) {

@@ -102,6 +102,11 @@ napi_value InterruptThread(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value HaltThreads(napi_env env, napi_callback_info info) {
+  systrap::Halt(Arguments<1>(env, info).Int(0));
+  return nullptr;
+}
+
 napi_value EndThread(napi_env env, napi_callback_info info) {
   systrap::ExitThread(Arguments<1>(env, info).Int(0));
   return nullptr;
@@ -171,6 +176,7 @@ void ExportSystrap(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "systrapOps", Ops);
   Export(env, exports, "systrapPid", PidOf);
   Export(env, exports, "systrapInterrupt", InterruptThread);
+  Export(env, exports, "systrapHalt", HaltThreads);
   Export(env, exports, "systrapExit", EndThread);
   Export(env, exports, "systrapPark", KeepThread);
   Export(env, exports, "systrapEmpty", Empty);

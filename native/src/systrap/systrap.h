@@ -157,6 +157,8 @@ void RenewThread(int slot);
 void Forget(int slot);
 void ApplyResumes();
 void Interrupt(int slot);
+// Has all threads of a process stop; what each stopped for is told by the next polls.
+void Halt(int process);
 void ReportGone(int slot);
 // Takes in the stop a running thread's mailbox tells of: whether it is to be reported.
 bool TakeStop(int slot);
@@ -177,6 +179,9 @@ void FetchCall(int slot);
 void CompleteRegisters(int slot);
 // Gives a thread stopped there its result. False when more than that has changed.
 bool LoadResult(int slot);
+// Waits until a thread that has been asked has made its signal frame, and `looks` for it before it
+// sleeps. False when the thread is gone, or has been tampered with: it is killed then.
+bool AwaitFrame(int slot, bool looks);
 // Has a thread stopped there make a signal frame, where floating-point state is and registers can be
 // changed. False when it is gone.
 bool ToFrame(int slot);

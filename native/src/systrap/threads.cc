@@ -291,6 +291,18 @@ void Interrupt(int slot) {
   ReportGone(slot);
 }
 
+void Halt(int index) {
+  const Process& process = systrap.processes[static_cast<size_t>(index)];
+  for (int slot : process.slots) {
+    if (systrap.records[slot].state == kRunning) Interrupt(slot);
+  }
+  for (int slot : process.slots) {
+    while (systrap.records[slot].state == kRunning && AwaitFrame(slot, false)) {
+      if (TakeStop(slot)) systrap.ready.push_back(slot);
+    }
+  }
+}
+
 bool TakeStop(int slot) {
   Thread& thread = ThreadOf(slot);
   // Should the signal be on its way yet, it will be one too many.

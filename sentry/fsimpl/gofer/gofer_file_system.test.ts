@@ -259,10 +259,14 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     expect(nodeFs.fstatSync(extent.fd).size).toBe(8);
     expect(map.translate(4096, 4096, false, extent)).toBe(-errno.ENXIO);
     const lost: unknown[] = [];
-    const mapper: Mapper = { invalidate: (_f, start, end, all) => lost.push([start, end, all]) };
+    const mapper: Mapper = {
+      invalidate: (_f, start, end, all) => lost.push([start, end, all]),
+      written: (target) => lost.push(target === map),
+    };
     map.addMapping(mapper);
+    file.write(caller, bytes('other'));
     file.truncate(0);
-    expect(lost).toEqual([[0, Infinity, true]]);
+    expect(lost).toEqual([true, [0, Infinity, true]]);
     file.close();
     nodeFs.writeFileSync(at('d/f'), 'x'.repeat(5000));
     f.setattr({ size: 5000 });

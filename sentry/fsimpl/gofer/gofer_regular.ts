@@ -218,7 +218,9 @@ export class GoferRegular extends GoferInode implements Mappable {
     const file = this.files.writable;
     if (file === null) return -EIO;
     this.outdate();
-    return this.transfer(file, src, offset, WRITE);
+    const n = this.transfer(file, src, offset, WRITE);
+    this.mappings?.written(this);
+    return n;
   }
 
   /** Writes behind the end, wherever others may have moved it meanwhile. */

@@ -222,11 +222,13 @@ test('mappings follow the copy up', () => {
   const mapped = file.mappable();
   if (typeof mapped === 'number') throw new Error('not mappable');
   const invalidated: boolean[] = [];
+  const written: unknown[] = [];
   const mapper: Mapper = {
     invalidate: (target, _start, _end, evenPrivate) => {
       expect(target).toBe(mapped);
       invalidated.push(evenPrivate);
     },
+    written: (target) => written.push(target),
   };
   mapped.addMapping(mapper);
   const extent: Extent = { fd: IN_MEMORY_FILE, offset: 0, length: 0 };
@@ -235,6 +237,7 @@ test('mappings follow the copy up', () => {
   const lowerOffset = extent.offset;
   f.write(file, 'R');
   expect(invalidated).toEqual([false]);
+  expect(written).toEqual([mapped]);
   expect(file.mappable()).toBe(mapped);
   expect(mapped.translate(0, 4096, true, extent)).toBe(0);
   expect(extent.offset).not.toBe(lowerOffset);

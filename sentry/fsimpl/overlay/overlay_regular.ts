@@ -278,6 +278,10 @@ class OverlayMapping implements Mappable, Mapper {
     this.mappings.invalidate(this, start, end, evenPrivate);
   }
 
+  written(): void {
+    this.mappings.written(this);
+  }
+
   syncRange(): number {
     return 0;
   }

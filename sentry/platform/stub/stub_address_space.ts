@@ -64,6 +64,10 @@ export abstract class StubAddressSpace implements AddressSpace {
     this.#queue.push(SYS_mprotect, addr, length, prot, 0, 0, 0);
   }
 
+  halt(): Iterable<StubContext> {
+    return this.contexts;
+  }
+
   countWaiter(_addr: number, _change: 1 | -1): void {}
 
   /** The stub must not be touched: an operation outside the application's part is a bug of ours. */

@@ -45,6 +45,11 @@ export class SystrapAddressSpace extends StubAddressSpace {
     this.platform.countWaiter(this.index, addr, change);
   }
 
+  override halt(): Iterable<SystrapContext> {
+    systrap.systrapHalt(this.index);
+    return this.contexts;
+  }
+
   protected override makeOps(count: number): number {
     return systrap.systrapOps(this.index, count);
   }
