@@ -131,7 +131,7 @@ const scenarios: Record<string, () => void> = {
 
   /** The copy may be about to tell of itself, when nobody waits for that any more. */
   'ends while it is copied': () => {
-    const killer = fork();
+    const killer = fork(0);
     if (killer === 0) killOriginals();
     const begin = monotonicNs();
     let hit = 0;
