@@ -124,7 +124,7 @@ long RunOps(int slot, size_t count) {
 
 long CloneSlot(int slot, uint64_t flags) {
   user_regs_struct regs;
-  tracer.ops[0] = {SYS_clone, {flags | CLONE_FILES | CLONE_PTRACE}};
+  tracer.ops[0] = {SYS_clone, {flags}};
   if (long error = RunLoop(slot, 0, 1, &regs); error < 0) {
     // It may have made one that we shall not hear of.
     for (auto [tid, status] : early) TakeStop(tid, status);

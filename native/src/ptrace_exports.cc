@@ -20,9 +20,6 @@
 namespace runsc {
 namespace {
 
-constexpr uint64_t kForkFlags = CLONE_PARENT | SIGCHLD;
-constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-
 template <size_t N>
 struct Arguments {
   Arguments(napi_env env, napi_callback_info info) : env(env) {
@@ -92,7 +89,7 @@ napi_value Clone(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
   int from = arguments.Slot(0);
   int slot = arguments.Slot(1);
-  long tid = CloneSlot(from, arguments.Int(2) != 0 ? kThreadFlags : kForkFlags);
+  long tid = CloneSlot(from, arguments.Int(2) != 0 ? kTracedThreadFlags : kTracedProcessFlags);
   if (tid > 0) AdoptThread(static_cast<pid_t>(tid), slot, from);
   return MakeNumber(env, static_cast<double>(tid));
 }

@@ -121,7 +121,8 @@ void WriteFilter() {
   w.Load(offsetof(seccomp_data, instruction_pointer) + 4);
   w.Allow(0xffffffff);
   w.RequireStub(kStubBase);
-  for (uint32_t number : {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_clone, SYS_exit}) w.Allow(number);
+  for (uint32_t number : {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_exit}) w.Allow(number);
+  w.AllowClone(kTracedProcessFlags, kTracedThreadFlags);
   w.Return(SECCOMP_RET_KILL_PROCESS);
   filter_program = {static_cast<unsigned short>(w.count), filter};
 }

@@ -3,6 +3,8 @@
 #ifndef RUNSC_NATIVE_STUB_H_
 #define RUNSC_NATIVE_STUB_H_
 
+#include <linux/sched.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -16,6 +18,11 @@ constexpr uint64_t kStubBase = 0x7fffffe00000;
 constexpr uint64_t kOpsBase = kStubBase + 0x1000;
 constexpr size_t kOpsBytes = 0x10000;
 constexpr uint64_t kUserEnd = 0x7ffffffff000;
+
+// clone(2) as stubs make it: of a process and of a thread.
+constexpr uint64_t kTracedProcessFlags = CLONE_PARENT | CLONE_FILES | CLONE_PTRACE | SIGCHLD;
+constexpr uint64_t kTracedThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                                  CLONE_SYSVSEM | CLONE_PTRACE;
 
 // One operation of the list: a system call. Seven 64-bit words.
 struct Op {

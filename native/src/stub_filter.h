@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/syscall.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,15 @@ struct FilterWriter {
   void Allow(uint32_t number) {
     Put(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1));
     Return(SECCOMP_RET_ALLOW);
+  }
+  // Allows clone(2) with one of two sets of flags; the host looks at 32 bits of them.
+  void AllowClone(uint64_t process, uint64_t thread) {
+    Put(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 5));
+    Load(offsetof(seccomp_data, args));
+    Put(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(process), 1, 0));
+    Put(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(thread), 0, 1));
+    Return(SECCOMP_RET_ALLOW);
+    Return(refusal);
   }
   // Goes on only for 64-bit calls out of the code page; leaves the number loaded.
   void RequireStub(uint64_t code_page) {

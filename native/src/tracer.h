@@ -100,7 +100,7 @@ int TakeStop(pid_t tid, int status);
 int ResumeSlot(int slot);
 void InterruptSlot(int slot);
 
-// Makes `slot` (-1: the template) clone itself. The new tid, stopped, or -errno.
+// Makes `slot` (-1: the template) clone itself with one of the two sets of flags. The new tid, stopped, or -errno.
 long CloneSlot(int slot, uint64_t flags);
 // Binds a new thread to a record.
 void AdoptThread(pid_t tid, int slot, int from);

@@ -25,10 +25,11 @@ size_t WriteProcessFilter(sock_filter* into) {
   w.RequireStub(kCode);
   constexpr uint32_t kAllowed[] = {
       SYS_rt_sigreturn, SYS_futex,       SYS_write,   SYS_mmap,    SYS_munmap,
-      SYS_mprotect,     SYS_lseek,       SYS_clone,   SYS_exit,    SYS_rt_sigprocmask,
+      SYS_mprotect,     SYS_lseek,       SYS_exit,    SYS_rt_sigprocmask,
       SYS_sigaltstack,  SYS_seccomp,     SYS_prctl,   SYS_getpid,  SYS_getppid, SYS_exit_group,
   };
   for (uint32_t number : kAllowed) w.Allow(number);
+  w.AllowClone(kProcessFlags, kThreadFlags);
   w.Return(SECCOMP_RET_TRAP);
   return w.count;
 }

@@ -18,14 +18,11 @@
 #include <atomic>
 #include <cstring>
 
+#include "stub.h"
 #include "systrap.h"
 
 namespace runsc::systrap {
 namespace {
-
-constexpr uint64_t kProcessFlags = CLONE_PARENT | CLONE_FILES | SIGCHLD;
-constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                                  CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
 
 Op MapArea(int slot) {
   return {SYS_mmap,

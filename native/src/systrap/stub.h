@@ -3,6 +3,8 @@
 #ifndef RUNSC_NATIVE_SYSTRAP_STUB_H_
 #define RUNSC_NATIVE_SYSTRAP_STUB_H_
 
+#include <linux/sched.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -23,6 +25,11 @@ uint64_t EntryEnd();
 // whose memory thread runs the control page at the start of `control_fd`. Its parent, which ends at
 // once, is returned; or -errno. All signals must be blocked.
 pid_t CloneTemplate(int code_fd, int header_fd, int control_fd);
+
+// clone(2) as memory threads make it: of a process and of an application thread.
+constexpr uint64_t kProcessFlags = CLONE_PARENT | CLONE_FILES | SIGCHLD;
+constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                                  CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
 
 // The filters, see filter.cc: how many instructions were written.
 size_t WriteProcessFilter(sock_filter* into);
