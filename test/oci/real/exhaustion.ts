@@ -59,10 +59,14 @@ async function hostProcesses(w: World): Promise<void> {
 }
 
 async function bomb(w: World): Promise<void> {
-  await w.running('bomb', ['/bin/sh', '-c', 'f() { f | f & }; f; sleep 1000'], (c) => {
-    c.linux.cgroupsPath = `/runsc-oci-test-${process.pid}`;
-    c.linux.resources = { pids: { limit: 100 } };
-  });
+  await w.running(
+    'bomb',
+    ['/bin/sh', '-c', 'exec 2> /dev/null; f() { f | f & }; f; sleep 1000'],
+    (c) => {
+      c.linux.cgroupsPath = `/runsc-oci-test-${process.pid}`;
+      c.linux.resources = { pids: { limit: 100 } };
+    },
+  );
   await new Promise((resolve) => setTimeout(resolve, 1500));
   same(await w.status('bomb'), 'running');
   await w.ok('kill', '--all', 'bomb', 'KILL');

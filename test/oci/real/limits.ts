@@ -99,7 +99,11 @@ const PIPES =
 async function forkBomb(w: World): Promise<void> {
   const limit = 60;
   const change = limited('bomb', { pids: { limit } });
-  await w.running('bomb', ['/bin/sh', '-c', 'f() { f | f & }; f; sleep 1000'], change);
+  await w.running(
+    'bomb',
+    ['/bin/sh', '-c', 'exec 2> /dev/null; f() { f | f & }; f; sleep 1000'],
+    change,
+  );
   await until('the bomb goes off', () => figure('pids', 'bomb', 'pids.current') > limit / 2);
   await neighboursAreWell(w);
   const current = figure('pids', 'bomb', 'pids.current');
