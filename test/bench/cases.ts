@@ -84,7 +84,7 @@ export const CASES: readonly BenchCase[] = [
   {
     ...script("python3 -c 'import ssl,asyncio,json'", 2, "python3 -c 'import ssl,asyncio,json'"),
     profile:
-      "docs/decisions/hot_paths.md, Where python's start goes: the Sentry's cold code and its compiling, 204 exchanges with the Gofer, page faults",
+      "docs/decisions/hot_paths.md, Where python's start goes: the Sentry's cold code and its compiling, 228 exchanges with the Gofer, page faults",
   },
   script('gcc -O1 of 2,000 lines', 1.5, 'gcc -O1 -c /bench/lines.c -o /tmp/lines.o'),
   {

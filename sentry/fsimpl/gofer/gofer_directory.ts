@@ -20,10 +20,6 @@ import { Child, TYPE_SHIFT } from './child.ts';
 import { GoferInode } from './gofer_inode.ts';
 import type { Watched } from './watches.ts';
 
-/** A directory is fetched whole after one lookup for so many bytes of its own size: hot_paths.md. */
-const LISTING_BYTES_PER_LOOKUP = 4096;
-/** Directories whose own size is larger are not fetched for the sake of lookups. */
-const MAX_LISTING_BYTES = 2 * 1024 * 1024;
 const DT_DIR = 4;
 
 /** Looking once is no reason to have a directory watched. */
@@ -53,8 +49,7 @@ export class GoferDirectory extends GoferInode implements Watched {
     const known = this.find(name);
     if (known !== undefined) return known;
     if (this.complete) return -ENOENT;
-    const { size } = this.attr;
-    if (++this.lookups * LISTING_BYTES_PER_LOOKUP >= size && size <= MAX_LISTING_BYTES) {
+    if (this.fs.worthListing(++this.lookups, this.attr.size)) {
       if (this.list() === 0) return this.find(name) ?? -ENOENT;
     }
     return this.walk(name);

@@ -69,6 +69,7 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
       calls++;
       flush();
     };
+    turns = 0;
   });
 
   afterEach(async () => {
@@ -305,6 +306,26 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
       expect(read(file)).toBe('contents');
       file.close();
       expect(calls).toBe(before);
+    });
+
+    test('a small directory is asked for whole, at its first lookup once the sandbox is at work', () => {
+      nodeFs.writeFileSync(at('d/e/g'), 'other');
+      const asked = (dir: Inode): number[] =>
+        ['a', 'b', 'g', 'c'].map((name) => {
+          const before = calls;
+          const found = dir.lookup(name);
+          expect(typeof found === 'number' ? found : 'there').toBe(
+            name === 'g' ? 'there' : -errno.ENOENT,
+          );
+          return calls - before;
+        });
+      const d = look('d') as Inode;
+      expect(d.lookup('a')).toBe(-errno.ENOENT);
+      const before = calls;
+      expect(d.lookup('b')).toBe(-errno.ENOENT);
+      expect(calls - before).toBe(1);
+      turns = 1000;
+      expect(asked(look('d', 'e'))).toEqual([1, 0, 0, 0]);
     });
 
     test('creating, writing and closing a file takes two exchanges', () => {

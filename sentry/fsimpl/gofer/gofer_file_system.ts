@@ -26,6 +26,16 @@ import { Watches } from './watches.ts';
 /** Inodes that hold a fid; the others walk again when they need one. */
 const MAX_HELD_FIDS = 8192;
 const MIN_HELD_FIDS = 16;
+/** Directories whose own size is larger are not fetched whole for the sake of lookups. */
+const MAX_LISTING_BYTES = 2 * 1024 * 1024;
+/** The others are after one lookup for so many bytes of that size. */
+const LISTING_BYTES_PER_LOOKUP = 4096;
+/**
+ * Before the sandbox has done as much, which one that then idles does not, they are after some lookups
+ * more: the code that lists would cost it 0.4 MB.
+ */
+const TURNS_OF_A_START = 200;
+const LOOKUPS_AT_START = 4;
 /** Names held in directory listings, over all directories. */
 const MAX_LISTED = 1024 * 1024;
 
@@ -178,6 +188,13 @@ export class GoferFileSystem extends FileSystem {
       if (left-- <= 0) return;
       if (!holder.holds(keep)) holder.dropFid();
     }
+  }
+
+  /** Whether a directory of `size` bytes is to be fetched whole at its `lookups`th single lookup. */
+  worthListing(lookups: number, size: number): boolean {
+    if (size > MAX_LISTING_BYTES) return false;
+    if (this.kernel.turn < TURNS_OF_A_START) return lookups >= LOOKUPS_AT_START;
+    return lookups * LISTING_BYTES_PER_LOOKUP >= size;
   }
 
   /** `dir` now holds a list of `count` names; others forget theirs when there are too many. */
