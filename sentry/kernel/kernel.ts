@@ -273,7 +273,8 @@ export class Kernel {
   }
 
   private patchCallSite(t: Task): void {
-    t.mm.patchCallSite(t.context.regs, this.platform.callEntry);
+    const patched = t.mm.patchCallSite(t.context.regs, this.platform.callEntry);
+    if (patched !== '') this.log(`call site ${patched} is patched`);
   }
 
   private finishSyscall(t: Task, r: number): void {

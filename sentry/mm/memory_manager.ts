@@ -310,8 +310,8 @@ export class MemoryManager extends UserMemory implements Mapper {
   }
 
   /** See call_sites.ts. `regs` are those of a system call, `entry` is Platform.callEntry. */
-  patchCallSite(regs: Registers, entry: number): void {
-    patchCallSite(this, regs, entry);
+  patchCallSite(regs: Registers, entry: number): string {
+    return patchCallSite(this, regs, entry);
   }
 
   /** ILLEGAL and the like (call_sites.ts): what an illegal instruction was before a patch. */

@@ -95,30 +95,36 @@ const REGISTERS = [
   ...[REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15],
 ];
 
-/** Patches the site of the call that `regs` have just made, if that is possible. */
-export function patchCallSite(mm: MemoryManager, regs: Registers, entry: number): void {
+/**
+ * Patches the site of the call that `regs` have just made, if that is possible. Where it begins,
+ * when nobody had patched it yet, else ''.
+ */
+export function patchCallSite(mm: MemoryManager, regs: Registers, entry: number): string {
   const back = regs.get(REG_RIP);
   const at = back - SYSCALL_BYTES;
   const page = pageFloor(at);
-  if (WANT_FRAMES.has(regs.get(REG_RAX)) || offsetInPage(at) < LONGEST_SITE) return;
-  if (pageFloor(back + BYTES_BEHIND - 1) !== page) return;
+  if (WANT_FRAMES.has(regs.get(REG_RAX)) || offsetInPage(at) < LONGEST_SITE) return '';
+  if (pageFloor(back + BYTES_BEHIND - 1) !== page) return '';
   const vma = mm.vmas.find(at);
-  if (vma === null || !isProgramText(vma) || mm.callSites?.barred.has(page)) return;
-  if (mm.pmas.find(page)?.fromFile !== true) return;
+  if (vma === null || !isProgramText(vma) || mm.callSites?.barred.has(page)) return '';
+  if (mm.pmas.find(page)?.fromFile !== true) return '';
   const code = new Uint8Array(LONGEST_SITE + SYSCALL_BYTES + BYTES_BEHIND);
-  if (mm.copyIn(at - LONGEST_SITE, code) < 0) return;
+  if (mm.copyIn(at - LONGEST_SITE, code) < 0) return '';
   const form = findSite(code, LONGEST_SITE, (n) => regs.get(REGISTERS[n] as number));
-  if (form === null) return;
+  if (form === null) return '';
   const mapped = textOf(mm, vma, true);
-  if (mapped === null) return;
+  if (mapped === null) return '';
   catchUp(mm);
   const start = at - form.length - mapped.base;
+  let added = '';
   if (mapped.text.sites.has(start)) {
     // It has the jump already, and came another way.
-    if (hasRun(mm, mapped, page)) return;
-  } else if (!addSite(mm, vma, mapped, start, form, entry)) return;
+    if (hasRun(mm, mapped, page)) return '';
+  } else if (!addSite(mm, vma, mapped, start, form, entry)) return '';
+  else added = `${vma.file?.mapName()}+0x${start.toString(16)}`;
   mapRun(mm, vma, mapped, mapped.text.runOf(page - mapped.base) as PatchedRun);
   mm.commit();
+  return added;
 }
 
 /** A text was just mapped at `start`: maps what is known to be patched of it. Host changes are queued. */

@@ -12,6 +12,7 @@ import { CAREFUL } from './careful.ts';
 import type { Check } from './check.ts';
 import { CONTROL } from './control_fuzz.ts';
 import { EXHAUSTION } from './exhaustion.ts';
+import { GO_PROGRAMS } from './go_programs.ts';
 import { HOST_FIFOS } from './host_fifos.ts';
 import { HOST_SOCKETS } from './host_sockets.ts';
 import { HUNG_GOFER } from './hung_gofer.ts';
@@ -45,6 +46,7 @@ const ON_EACH: readonly Check[] = [
   ...HOST_SOCKETS,
   ...KILLS,
   ...SHARED_VOLUMES,
+  ...GO_PROGRAMS,
 ];
 /** Done on the last platform only (the limits choose their platforms). */
 const ONCE: readonly Check[] = [
