@@ -91,8 +91,10 @@ export function forgetPatches(mm: MemoryManager, start: number, end: number): vo
 
 /** `file` has changed: what is patched of it is a copy of what it was. Host changes are queued. */
 export function forgetText(mm: MemoryManager, file: Mappable): void {
-  for (const mapped of [...(mm.callSites?.texts ?? [])]) {
-    if (mapped.file !== file.identity) continue;
+  const { identity } = file;
+  for (;;) {
+    const mapped = mm.callSites?.texts.find((each) => each.file === identity);
+    if (mapped === undefined) return;
     catchUp(mm);
     for (const page of mapped.pages) takeBackPage(mm, mapped, page);
     removeText(mm, mapped);
