@@ -7,6 +7,7 @@ import {
   connect,
   createContainer,
   deleteContainer,
+  letRun,
   startContainer,
 } from '../container/lifecycle.ts';
 import { checkId } from '../container/state.ts';
@@ -57,7 +58,7 @@ export async function runAttended(context: Context, options: CreateOptions): Pro
     const state = await createContainer(context, options);
     try {
       const client = connect(context, state);
-      startContainer(context, state, 'created');
+      letRun(context, client, state);
       const terminal = state.spec.process.terminal ?? false;
       const attended = { cid: state.id, pid: 0, terminal };
       return await signals.attend(state.sentry?.pid ?? 0, (signo) =>

@@ -239,11 +239,20 @@ export function startContainer(
   }
   const client = connect(context, state);
   try {
-    runStartHooks(context, client, state);
-    client.call('start', { cid: state.id });
+    return letRun(context, client, state);
   } finally {
     client.close();
   }
+}
+
+/** The same of a container known to be created, over a connection that the caller has. */
+export function letRun(
+  context: Context,
+  client: ControlClient,
+  state: ContainerState,
+): ContainerState {
+  runStartHooks(context, client, state);
+  client.call('start', { cid: state.id });
   const running: ContainerState = { ...state, status: 'running' };
   context.store.save(running);
   runHooksWarning(context.host, running, 'poststart', 'running', (m) => context.log.warning(m));
