@@ -52,6 +52,9 @@ bool AwaitFrame(int slot, bool looks) {
     if (HasFrame(mail)) return true;
     _mm_pause();
   }
+  sigset_t open;
+  pthread_sigmask(SIG_BLOCK, nullptr, &open);
+  sigdelset(&open, SIGCHLD);
   std::atomic_ref<uint32_t> sleeping(systrap.header->sleeping);
   const double limit_ns = NowNs() + kPatienceNs;
   bool made = false;
@@ -60,7 +63,7 @@ bool AwaitFrame(int slot, bool looks) {
     made = HasFrame(mail);
     pollfd bell = {systrap.doorbell_fd, POLLIN, 0};
     uint64_t rings = 0;
-    if (!made && ppoll(&bell, 1, &kNap, &systrap.open_mask) > 0) {
+    if (!made && ppoll(&bell, 1, &kNap, &open) > 0) {
       (void)!read(systrap.doorbell_fd, &rings, sizeof rings);
     }
     if (systrap.child_ended.exchange(false)) Reap();

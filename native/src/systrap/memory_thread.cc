@@ -92,10 +92,13 @@ Made RunBatch(int index, const Op* ops, size_t count) {
 }  // namespace
 
 Made AwaitReport(const Process* who) {
+  sigset_t open;
+  pthread_sigmask(SIG_BLOCK, nullptr, &open);
+  sigdelset(&open, SIGCHLD);
   for (;;) {
     pollfd fd = {systrap.done_fd, POLLIN, 0};
     timespec patience = {0, 100'000'000};
-    int ready = ppoll(&fd, 1, &patience, &systrap.open_mask);
+    int ready = ppoll(&fd, 1, &patience, &open);
     if (ready <= 0) Reap();
     // The template's number is what its report tells.
     bool ended = who->dead || (who->pid == 0 && !systrap.strays.empty());

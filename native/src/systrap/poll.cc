@@ -105,6 +105,10 @@ timespec ToTimespec(double ns) {
 
 // Sleeps until something happens. True when a descriptor is ready.
 bool Sleep(double deadline_ns) {
+  // Asked for each time: a terminal's signals are blocked later, for a signalfd, and lost where they are open.
+  sigset_t open;
+  pthread_sigmask(SIG_BLOCK, nullptr, &open);
+  sigdelset(&open, SIGCHLD);
   if (WokenFromBeside()) {
     StayBeside();
   } else {
@@ -113,7 +117,7 @@ bool Sleep(double deadline_ns) {
   pollfd fds[] = {{systrap.epoll_fd, POLLIN, 0}, {systrap.doorbell_fd, POLLIN, 0}};
   timespec timeout{};
   if (deadline_ns != kNever) timeout = ToTimespec(std::max(deadline_ns - NowNs(), 0.0));
-  int count = ppoll(fds, 2, deadline_ns == kNever ? nullptr : &timeout, &systrap.open_mask);
+  int count = ppoll(fds, 2, deadline_ns == kNever ? nullptr : &timeout, &open);
   NoteWhere();
   if (systrap.child_ended.exchange(false)) Reap();
   if (count < 0) return false;

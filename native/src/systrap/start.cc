@@ -222,8 +222,7 @@ std::string Start() {
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGCHLD);
   sigaction(SIGCHLD, &child, nullptr);
-  pthread_sigmask(SIG_BLOCK, &blocked, &systrap.open_mask);
-  sigdelset(&systrap.open_mask, SIGCHLD);
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
   CountTicks();
   std::string problem = MakeAll();
   if (!problem.empty()) Undo();

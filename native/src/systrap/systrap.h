@@ -4,7 +4,6 @@
 #define RUNSC_NATIVE_SYSTRAP_SYSTRAP_H_
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/types.h>
 
 #include <atomic>
@@ -103,7 +102,6 @@ struct Systrap {
   int processors = 1;
   std::atomic<bool> child_ended{false};
   cpu_set_t allowed;
-  sigset_t open_mask;  // for sleeps: SIGCHLD may come, which is blocked otherwise
   uint64_t ticks_per_ms = 1;
 };
 extern Systrap systrap;
