@@ -8,6 +8,7 @@ import type { MountNamespace } from '../vfs/mount.ts';
 import type { Kernel } from './kernel.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { PipeLimits } from './pipe_limits.ts';
+import { Semaphores } from './semaphores.ts';
 import { SharedMemory } from './shared_memory.ts';
 import { sendToGroup, wakeTask } from './signal_send.ts';
 import { TASK_RUNNING, TASK_STOPPED } from './task.ts';
@@ -50,6 +51,7 @@ export class Container {
   readonly cpuCount: number;
   readonly pids = new PidNamespace();
   readonly sharedMemory = new SharedMemory();
+  readonly semaphores = new Semaphores();
   readonly pipeLimits = new PipeLimits();
   /** Abstract unix socket names (unix(7)), by name; sentry/socket/unix owns the values. */
   readonly unixNames = new Map<string, object>();

@@ -67,6 +67,7 @@ function groupDied(g: ThreadGroup): void {
   g.exiting = true;
   g.zombie = true;
   g.timers?.release();
+  g.leader.container.semaphores.processEnded(g.leader);
   g.setExecutable(null);
   reparentChildren(g);
   if (g.session.leader === g) hangupSession(g);

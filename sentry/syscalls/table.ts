@@ -29,6 +29,7 @@ import { readWriteSyscalls } from './read_write.ts';
 import { receiveSyscalls } from './receive.ts';
 import { schedulingSyscalls } from './scheduling.ts';
 import { selectSyscalls } from './select.ts';
+import { semaphoreSyscalls } from './semaphores.ts';
 import { sendSyscalls } from './send.ts';
 import { sessionSyscalls } from './session.ts';
 import { sharedMemorySyscalls } from './shared_memory.ts';
@@ -69,6 +70,7 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   receiveSyscalls,
   schedulingSyscalls,
   selectSyscalls,
+  semaphoreSyscalls,
   sendSyscalls,
   sessionSyscalls,
   sharedMemorySyscalls,

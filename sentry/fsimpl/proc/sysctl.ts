@@ -4,9 +4,11 @@
  */
 import { CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
 import { EINVAL, EPERM } from '../../../spec/linux/errno.ts';
+import { SEMMNI, SEMMSL, SEMOPM } from '../../../spec/linux/ipc.ts';
 import type { Container, UtsNames } from '../../kernel/container.ts';
 import { LINUX_RELEASE, LINUX_SYSNAME, LINUX_VERSION } from '../../kernel/linux_version.ts';
 import { roundPipeSize } from '../../kernel/pipe_limits.ts';
+import { SEMMNS } from '../../kernel/semaphores.ts';
 import { SHMMAX, SHMMNI } from '../../kernel/shared_memory.ts';
 import { type PseudoDirectory, TextFile } from '../pseudo/pseudo_file_system.ts';
 import type { ProcFileSystem } from './proc_file_system.ts';
@@ -32,6 +34,7 @@ const CONSTANTS: Readonly<Record<string, Readonly<Record<string, string | number
     pid_max: 32768,
     printk: '4\t4\t1\t7',
     randomize_va_space: 2,
+    sem: `${SEMMSL}\t${SEMMNS}\t${SEMOPM}\t${SEMMNI}`,
     shm_rmid_forced: 0,
     shmall: SHMMAX,
     shmmax: SHMMAX,

@@ -28,7 +28,22 @@ function shmText(c: Container): string {
   return text;
 }
 
+const SEM_HEADER =
+  '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n';
+const SEM_WIDTHS = [10, 10, 5, 10, 5, 5, 5, 5, 10, 10];
+
+function semText(c: Container): string {
+  let text = SEM_HEADER;
+  for (const s of c.semaphores.ids.all()) {
+    const { id, key, mode, uid, gid, cuid, cgid } = s.permissions;
+    const head = [key, id, mode.toString(8), s.values.length];
+    text += row(SEM_WIDTHS, [...head, uid, gid, cuid, cgid, s.operationTime, s.changeTime]);
+  }
+  return text;
+}
+
 /** Fills /proc/sysvipc. */
 export function addSysvIpc(root: PseudoDirectory, c: Container): void {
+  root.addText('sem', () => semText(c));
   root.addText('shm', () => shmText(c));
 }
