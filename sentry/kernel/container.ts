@@ -6,6 +6,7 @@ import { SIGKILL } from '../../spec/linux/signal.ts';
 import type { FsCaller } from '../vfs/caller.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import type { Kernel } from './kernel.ts';
+import { MessageQueues } from './message_queues.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { PipeLimits } from './pipe_limits.ts';
 import { Semaphores } from './semaphores.ts';
@@ -51,6 +52,7 @@ export class Container {
   readonly cpuCount: number;
   readonly pids = new PidNamespace();
   readonly sharedMemory = new SharedMemory();
+  readonly messageQueues = new MessageQueues();
   readonly semaphores = new Semaphores();
   readonly pipeLimits = new PipeLimits();
   /** Abstract unix socket names (unix(7)), by name; sentry/socket/unix owns the values. */

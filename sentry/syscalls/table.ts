@@ -17,6 +17,7 @@ import { ioctlSyscalls } from './ioctl.ts';
 import { killSyscalls } from './kill.ts';
 import { limitSyscalls } from './limits.ts';
 import { memfdSyscalls } from './memfd.ts';
+import { messageQueueSyscalls } from './message_queues.ts';
 import { mmapSyscalls } from './mmap.ts';
 import { mountSyscalls } from './mount.ts';
 import { openSyscalls } from './open.ts';
@@ -58,6 +59,7 @@ const FRAGMENTS: readonly SyscallFragment[] = [
   killSyscalls,
   limitSyscalls,
   memfdSyscalls,
+  messageQueueSyscalls,
   mmapSyscalls,
   mountSyscalls,
   openSyscalls,

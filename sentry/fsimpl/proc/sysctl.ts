@@ -4,7 +4,7 @@
  */
 import { CAP_SYS_ADMIN } from '../../../spec/linux/capability.ts';
 import { EINVAL, EPERM } from '../../../spec/linux/errno.ts';
-import { SEMMNI, SEMMSL, SEMOPM } from '../../../spec/linux/ipc.ts';
+import { MSGMAX, MSGMNB, MSGMNI, SEMMNI, SEMMSL, SEMOPM } from '../../../spec/linux/ipc.ts';
 import type { Container, UtsNames } from '../../kernel/container.ts';
 import { LINUX_RELEASE, LINUX_SYSNAME, LINUX_VERSION } from '../../kernel/linux_version.ts';
 import { roundPipeSize } from '../../kernel/pipe_limits.ts';
@@ -24,6 +24,9 @@ const CONSTANTS: Readonly<Record<string, Readonly<Record<string, string | number
     cap_last_cap: CAP_LAST_CAP,
     core_pattern: 'core',
     core_uses_pid: 0,
+    msgmax: MSGMAX,
+    msgmnb: MSGMNB,
+    msgmni: MSGMNI,
     ngroups_max: 65536,
     osrelease: LINUX_RELEASE,
     ostype: LINUX_SYSNAME,

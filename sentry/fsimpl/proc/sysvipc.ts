@@ -28,6 +28,22 @@ function shmText(c: Container): string {
   return text;
 }
 
+const MSG_HEADER =
+  '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid' +
+  '      stime      rtime      ctime\n';
+const MSG_WIDTHS = [10, 10, 5, 11, 10, 5, 5, 5, 5, 5, 5, 10, 10, 10];
+
+function msgText(c: Container): string {
+  let text = MSG_HEADER;
+  for (const q of c.messageQueues.ids.all()) {
+    const { id, key, mode, uid, gid, cuid, cgid } = q.permissions;
+    const head = [key, id, mode.toString(8), q.bytes, q.messages.length, q.sender, q.receiver];
+    const times = [q.sendTime, q.receiveTime, q.changeTime];
+    text += row(MSG_WIDTHS, [...head, uid, gid, cuid, cgid, ...times]);
+  }
+  return text;
+}
+
 const SEM_HEADER =
   '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n';
 const SEM_WIDTHS = [10, 10, 5, 10, 5, 5, 5, 5, 10, 10];
@@ -44,6 +60,7 @@ function semText(c: Container): string {
 
 /** Fills /proc/sysvipc. */
 export function addSysvIpc(root: PseudoDirectory, c: Container): void {
+  root.addText('msg', () => msgText(c));
   root.addText('sem', () => semText(c));
   root.addText('shm', () => shmText(c));
 }
