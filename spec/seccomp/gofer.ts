@@ -10,7 +10,7 @@ import { IN_CLOEXEC, IN_NONBLOCK } from '../linux/inotify.ts';
 import { AF_UNIX } from '../linux/socket.ts';
 import { S_IFCHR } from '../linux/stat.ts';
 import * as nr from '../linux/syscall_numbers.ts';
-import { MEMORY_RULES } from './memory.ts';
+import { ENGINE_RULES } from './engine.ts';
 import type { SyscallRule } from './rule.ts';
 
 /** Kinds of file that mknod(2) may make: S_IFCHR and S_IFBLK have a bit that the others have not. */
@@ -71,11 +71,13 @@ export const GOFER_RULES: readonly SyscallRule[] = [
     when: [[{ arg: 0, is: [1, 2] }]],
   },
 
-  ...MEMORY_RULES,
-  { nr: nr.SYS_futex, why: 'V8' },
-  { nr: nr.SYS_getpid, why: 'V8 at each garbage collection' },
-  { nr: nr.SYS_sched_setaffinity, why: 'follows the Sentry to its processor' },
-  { nr: nr.SYS_exit_group, why: 'the end' },
+  {
+    nr: nr.SYS_sched_setaffinity,
+    why: 'follows the Sentry to its processor; itself alone',
+    when: [[{ arg: 0, equals: 0 }]],
+  },
+
+  ...ENGINE_RULES,
 ];
 
 const UNIX_SOCKET: SyscallRule = {

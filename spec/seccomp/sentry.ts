@@ -9,19 +9,8 @@ import { TCGETS, TCSETSW, TIOCGWINSZ } from '../linux/ioctl.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { SIGCONT, SIGKILL, SIGURG } from '../linux/signal.ts';
 import * as nr from '../linux/syscall_numbers.ts';
-import { MEMORY_RULES } from './memory.ts';
+import { ENGINE_RULES } from './engine.ts';
 import type { ArgumentTest, SyscallRule } from './rule.ts';
-
-const FUTEX_WAIT = 0;
-const FUTEX_WAKE = 1;
-const FUTEX_WAIT_BITSET = 9;
-const FUTEX_PRIVATE = 128;
-const FUTEX_CLOCK_REALTIME = 256;
-const FUTEX_OPERATIONS = [FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET].flatMap((operation) =>
-  [0, FUTEX_PRIVATE, FUTEX_CLOCK_REALTIME, FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME].map(
-    (flags) => operation | flags,
-  ),
-);
 
 const NO_ADDRESS: readonly ArgumentTest[] = [{ arg: 4, equals: 0 }];
 
@@ -61,12 +50,11 @@ const COMMON: readonly SyscallRule[] = [
   { nr: nr.SYS_ppoll, why: 'the one sleep of the Sentry; looks at a descriptor' },
   { nr: nr.SYS_epoll_ctl, why: 'descriptors that the sleep watches' },
   { nr: nr.SYS_epoll_wait, why: 'which of them are ready' },
-  { nr: nr.SYS_futex, why: 'stub threads; V8', when: [[{ arg: 1, is: FUTEX_OPERATIONS }]] },
   { nr: nr.SYS_signalfd4, why: 'size changes of a terminal' },
   { nr: nr.SYS_rt_sigprocmask, why: 'children are heard of while sleeping only' },
   { nr: nr.SYS_rt_sigreturn, why: 'the end of a signal handler' },
 
-  ...MEMORY_RULES,
+  ...ENGINE_RULES,
 
   // Stub processes.
   { nr: nr.SYS_wait4, why: 'ends of stub processes' },
@@ -89,8 +77,6 @@ const COMMON: readonly SyscallRule[] = [
 
   { nr: nr.SYS_clock_gettime, why: 'processor time of a stub process' },
   { nr: nr.SYS_getrandom, why: 'randomness of the application' },
-  { nr: nr.SYS_getpid, why: 'V8 at each garbage collection' },
-  { nr: nr.SYS_exit_group, why: 'the end' },
 ];
 
 /** Requests once every tracee descends from the template; none begins to trace. */

@@ -1,6 +1,6 @@
 /**
- * The host system calls that V8 and malloc make for memory, in the Sentry and in the Gofer. Nothing becomes
- * executable: V8's code range is so from the beginning.
+ * The host system calls that V8 and libc make, in the Sentry and in the Gofer. Nothing becomes executable:
+ * V8's code range is so from the beginning.
  */
 
 import { ENOMEM } from '../linux/errno.ts';
@@ -12,7 +12,18 @@ const READ_WRITE = mman.PROT_READ | mman.PROT_WRITE;
 const PRIVATE_ANONYMOUS =
   mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE | mman.MAP_FIXED | mman.MAP_STACK;
 
-export const MEMORY_RULES: readonly SyscallRule[] = [
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+const FUTEX_WAIT_BITSET = 9;
+const FUTEX_PRIVATE = 128;
+const FUTEX_CLOCK_REALTIME = 256;
+const FUTEX_OPERATIONS = [FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET].flatMap((operation) =>
+  [0, FUTEX_PRIVATE, FUTEX_CLOCK_REALTIME, FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME].map(
+    (flags) => operation | flags,
+  ),
+);
+
+export const ENGINE_RULES: readonly SyscallRule[] = [
   { nr: nr.SYS_brk, why: 'malloc: the heap that it began with; libc believes no refusal' },
   {
     nr: nr.SYS_mmap,
@@ -39,4 +50,11 @@ export const MEMORY_RULES: readonly SyscallRule[] = [
   },
   { nr: nr.SYS_mremap, why: 'malloc copies a large block that it cannot grow', refuse: ENOMEM },
   { nr: nr.SYS_mprotect, why: 'seen in no run; V8 says so when it is', refuse: ENOMEM },
+  {
+    nr: nr.SYS_futex,
+    why: 'V8; threads of the Sentry and of stubs',
+    when: [[{ arg: 1, is: FUTEX_OPERATIONS }]],
+  },
+  { nr: nr.SYS_getpid, why: 'V8 at each garbage collection' },
+  { nr: nr.SYS_exit_group, why: 'the end' },
 ];
