@@ -89,7 +89,8 @@ const commands: Workload = async (place) => {
 };
 
 const terminal: Workload = async (place) => {
-  const script = 'echo begin; read x; sleep 0.2; echo done $(stty size)';
+  const resized = 'until [ "$(stty size)" = "$rows 100" ]; do sleep 0.05; done';
+  const script = `for rows in 41 42 43 44 45 46; do echo $rows; read x; ${resized}; done; echo done`;
   const bundle = place.bundle(['/bin/sh', '-c', script], true);
   const helper = join(import.meta.dirname, 'console.py');
   const argv = ['python3', helper, join(place.folder, 'console'), ...place.runsc, 'c', bundle];
