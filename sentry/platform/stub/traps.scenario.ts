@@ -3,7 +3,8 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import * as fs from '../../../native/fs.ts';
-import { kill } from '../../../native/process.ts';
+import { getpid, kill, signalfd, sigprocmask, tgkill } from '../../../native/process.ts';
+import { SFD_NONBLOCK, SIG_BLOCK, SIGWINCH } from '../../../spec/linux/signal.ts';
 import {
   REG_CS,
   REG_EFLAGS,
@@ -208,5 +209,16 @@ export const trapScenarios: Record<string, () => void> = {
     const before = readData()[0]!;
     assert.equal(platform.poll(soon()), null);
     assert(readData()[0]! > before);
+  },
+
+  'keeps a signal that was blocked after its start for a signalfd': () => {
+    const set: [number, number] = [2 ** (SIGWINCH - 1), 0];
+    assert.equal(sigprocmask(SIG_BLOCK, set), 0);
+    const fd = signalfd(-1, set, SFD_NONBLOCK);
+    assert(fd >= 0);
+    tgkill(getpid(), getpid(), SIGWINCH);
+    assert.equal(platform.poll(soon()), null);
+    const told = new Uint8Array(128);
+    assert.equal(fs.read(fd, told), told.length);
   },
 };
