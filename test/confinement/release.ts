@@ -44,8 +44,15 @@ function rootOptions(pid: number): string {
 /** Host files that it holds open, beside this harness's pipes and the list of its own mappings. */
 function openFiles(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
+  const targetOf = (fd: string): string => {
+    try {
+      return readlinkSync(join(folder, fd));
+    } catch {
+      return 'closed meanwhile';
+    }
+  };
   return readdirSync(folder)
-    .map((fd) => readlinkSync(join(folder, fd)))
+    .map(targetOf)
     .filter((target) =>
       /io_uring|^\/(etc|proc|tmp|usr|var)\/(?!runsc-pipe|\d+\/maps)/.test(target),
     );
