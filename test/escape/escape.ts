@@ -6,7 +6,7 @@
  *   base/outside/secret      must not be read, changed or joined
  *   base/rw, base/ro         volumes, with links to the outside in them
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { createServer, type Server } from 'node:net';
@@ -20,6 +20,9 @@ import { type ConfigAttack, configAttacks } from './config_attacks.ts';
 const HERE = import.meta.dirname;
 const TREE = join(ROOT, 'build/escape/root');
 const PROGRAMS = ['volumes', 'proc_tricks', 'mounts', 'sizes', 'pointers', 'stub'];
+/** Asks the host for files as large as they can be: on a disk of its own, so that no other one is full. */
+const FILLS = 'sizes';
+const SMALL_DISK = 'size=64m,mode=755';
 const RACE_S = 30;
 /** Longer than the sandbox needs to start and race. */
 const FIFO_RACE_S = 12;
@@ -43,8 +46,13 @@ class World {
   private before: readonly string[];
   private fifo = -1;
   private readonly servers: Server[] = [];
+  private readonly ownDisk: boolean;
 
-  constructor() {
+  constructor(ownDisk = false) {
+    this.ownDisk = ownDisk;
+    if (ownDisk) {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', SMALL_DISK, 'runsc-escape', this.base]);
+    }
     for (const path of [this.outside, this.rw, this.ro]) fs.mkdirSync(path);
     fs.writeFileSync(join(this.outside, 'secret'), this.secret);
     fs.writeFileSync(join(this.ro, 'file'), 'read-only');
@@ -174,6 +182,7 @@ class World {
     this.victim.kill('SIGKILL');
     for (const server of this.servers) server.close();
     if (this.fifo >= 0) fs.closeSync(this.fifo);
+    if (this.ownDisk) execFileSync('umount', ['-l', this.base]);
     fs.rmSync(this.base, { recursive: true, force: true });
   }
 }
@@ -248,7 +257,7 @@ async function race(tally: Tally, runtime: string): Promise<void> {
 async function programs(tally: Tally, runtime: string, filter: string): Promise<void> {
   for (const program of PROGRAMS) {
     if (!program.includes(filter)) continue;
-    const world = new World();
+    const world = new World(program === FILLS);
     await world.makeEnds();
     const args = [`/bin/${program}`, world.outside, `${world.victim.pid}`];
     judge(tally, program, world, await inSandbox(runtime, world, args));
