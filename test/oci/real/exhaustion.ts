@@ -61,7 +61,7 @@ async function hostProcesses(w: World): Promise<void> {
 async function bomb(w: World): Promise<void> {
   await w.running(
     'bomb',
-    ['/bin/sh', '-c', 'exec 2> /dev/null; f() { f | f & }; f; sleep 1000'],
+    ['/bin/sh', '-c', 'exec 2> /dev/null; f() { f | f & sleep 1000; }; f & exec sleep 1000'],
     (c) => {
       c.linux.cgroupsPath = `/runsc-oci-test-${process.pid}`;
       c.linux.resources = { pids: { limit: 100 } };

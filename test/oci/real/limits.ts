@@ -101,7 +101,7 @@ async function forkBomb(w: World): Promise<void> {
   const change = limited('bomb', { pids: { limit } });
   await w.running(
     'bomb',
-    ['/bin/sh', '-c', 'exec 2> /dev/null; f() { f | f & }; f; sleep 1000'],
+    ['/bin/sh', '-c', 'exec 2> /dev/null; f() { f | f & sleep 1000; }; f & exec sleep 1000'],
     change,
   );
   await until('the bomb goes off', () => figure('pids', 'bomb', 'pids.current') > limit / 2);
