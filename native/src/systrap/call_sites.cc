@@ -3,8 +3,10 @@
 // way. Everything else takes a frame. Also counts the calls that came by signals, to find the sites
 // that are worth patching.
 
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -144,10 +146,10 @@ bool ToFrame(int slot) {
   Mailbox* mail = MailboxOf(slot);
   // Somebody outside may have stopped it.
   kill(process.pid, SIGCONT);
-  bool asleep = std::atomic_ref<uint32_t>(mail->state).exchange(kMailTrap) == kMailAsleep;
-  if (asleep) Wake(slot);
-  // Where the Sentry is, it cannot run while this is looked for.
-  return AwaitFrame(slot, !asleep || !thread.near);
+  if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailTrap) == kMailAsleep) {
+    syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
+  }
+  return AwaitFrame(slot, true);
 }
 
 bool BecomesHot(uint64_t address, uint64_t number) {

@@ -81,12 +81,9 @@ Made RunBatch(int index, const Op* ops, size_t count) {
   Control* control = ControlOf(index);
   std::copy_n(ops, count, control->ops);
   control->count = static_cast<uint32_t>(count);
-  StayBeside();
   KeepNear(&process);
   Go(index);
-  Made made = AwaitReport(&process);
-  NoteWhere();
-  return made;
+  return AwaitReport(&process);
 }
 
 }  // namespace

@@ -36,6 +36,8 @@ constexpr uint32_t kLookAfter = 64;
 uint32_t polls = 0;
 int last_reported = -1;
 size_t scan_from = 0;
+// The Sentry is bound to the processor it has.
+bool stays = false;
 // What being woken costs: longer than that a stop is not worth looking out for.
 double wake_ns = kFirstWakeNs;
 // How long it spins now: less after each time in vain, all again once it would have paid.
@@ -105,20 +107,15 @@ timespec ToTimespec(double ns) {
 
 // Sleeps until something happens. True when a descriptor is ready.
 bool Sleep(double deadline_ns) {
-  // Asked for each time: a terminal's signals are blocked later, for a signalfd, and lost where they are open.
   sigset_t open;
   pthread_sigmask(SIG_BLOCK, nullptr, &open);
   sigdelset(&open, SIGCHLD);
-  if (WokenFromBeside()) {
-    StayBeside();
-  } else {
-    MayLeave();
-  }
+  if (stays) sched_setaffinity(0, sizeof systrap.allowed, &systrap.allowed);
+  stays = false;
   pollfd fds[] = {{systrap.epoll_fd, POLLIN, 0}, {systrap.doorbell_fd, POLLIN, 0}};
   timespec timeout{};
   if (deadline_ns != kNever) timeout = ToTimespec(std::max(deadline_ns - NowNs(), 0.0));
   int count = ppoll(fds, 2, deadline_ns == kNever ? nullptr : &timeout, &open);
-  NoteWhere();
   if (systrap.child_ended.exchange(false)) Reap();
   if (count < 0) return false;
   uint64_t rings = 0;
@@ -127,22 +124,28 @@ bool Sleep(double deadline_ns) {
   return fds[0].revents != 0;
 }
 
-// A thread seen to have stopped.
-int Found(int slot, bool slept) {
-  NoteStop(slot, slept);
+int Found(int slot) {
   last_reported = slot;
   return slot;
 }
 
 }  // namespace
 
-int WakeUs() { return static_cast<int>(wake_ns / kSides / 1e3); }
-
 uint32_t CurrentCpu() {
   // Linux keeps it in the limit of this segment, for getcpu(2) in the vDSO.
   uint32_t limit = 0x7b;
   asm("lsl %0, %0" : "+r"(limit)::"cc");
   return limit & 0xfff;
+}
+
+int StayOnCpu() {
+  int cpu = sched_getcpu();
+  if (stays || systrap.shared == nullptr || systrap.processors == 1) return cpu;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  stays = sched_setaffinity(0, sizeof one, &one) == 0;
+  return sched_getcpu();
 }
 
 int Scan() {
@@ -167,12 +170,11 @@ int Poll(double deadline_ns) {
     if (systrap.child_ended.exchange(false)) Reap();
     if (DescriptorReady()) return -1;
   }
-  bool slept = false;
   for (;;) {
-    if (int slot = TakeReady(); slot >= 0) return last_reported = slot;
+    if (int slot = TakeReady(); slot >= 0) return Found(slot);
     if (int slot = Scan(); slot >= 0) {
       if (woken_at != 0) LearnFromWaking(slot);
-      return Found(slot, slept);
+      return Found(slot);
     }
     woken_at = 0;
     if (deadline_ns <= 0) return -1;
@@ -180,17 +182,16 @@ int Poll(double deadline_ns) {
     if (left_ns <= 0) return -1;
     bool spun = MaySpin();
     if (spun) {
-      if (int slot = Spin(std::min(left_ns, spin_ns)); slot >= 0) return Found(slot, slept);
+      if (int slot = Spin(std::min(left_ns, spin_ns)); slot >= 0) return Found(slot);
     }
     double begin_ns = spun ? NowNs() : 0;
     std::atomic_ref<uint32_t> sleeping(systrap.header->sleeping);
     sleeping.store(1);
     int slot = Scan();
-    slept = slot < 0;
-    bool ready = slept && Sleep(deadline_ns);
+    bool ready = slot < 0 && Sleep(deadline_ns);
     sleeping.store(0);
     if (spun) LearnFromSleep(begin_ns);
-    if (slot >= 0) return Found(slot, false);
+    if (slot >= 0) return Found(slot);
     if (ready) return -1;
   }
 }

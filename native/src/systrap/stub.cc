@@ -221,10 +221,6 @@ runsc_systrap_handler:
   je runsc_systrap_exit
   cmpl $0, (%r13)
   je 7f
-  mov $0x7b, %eax
-  lsl %eax, %eax
-  and $0xfff, %eax
-  mov %eax, 216(%rbx)
   rdtsc
   mov %eax, 220(%rbx)
   mov 8(%r13), %edi
@@ -329,10 +325,6 @@ runsc_systrap_stop:
   movabs $HEADER, %rcx
   cmpl $0, (%rcx)
   je 2f
-  mov $0x7b, %eax
-  lsl %eax, %eax
-  and $0xfff, %eax
-  mov %eax, %gs:216
   rdtsc
   mov %eax, %gs:220
   mov 8(%rcx), %edi

@@ -36,18 +36,14 @@ constexpr uint32_t kSpins = 1000;
 struct Thread {
   int32_t process = -1;
   int32_t tid = 0;
-  bool begins = false;            // the only thread of its process, which has not stopped yet
+  bool fresh = false;             // has not run yet since it was made
   bool interrupt_wanted = false;
   bool interrupt_sent = false;    // and the stop it leads to has not been seen
-  bool near = false;              // is on the Sentry's processor, as far as is known
+  bool near = false;              // was on the Sentry's processor when last seen
   bool patched = false;           // stopped at a patched call site, without a signal frame
   bool call_only = false;         // the record has not all registers of that stop
   bool timed = false;             // others share its process: the host's clock does not tell them apart
-  bool tried = false;             // woken unbound, to see where
-  int32_t bound = -1;             // the only processor it may run on
   int32_t running_index = -1;
-  uint64_t let_go_at = 0;         // by the time stamp counter, while threads are woken beside the Sentry
-  uint64_t stopped_at = 0;
   double resumed_at_ns = 0;
   double run_ns = 0;
   user_regs_struct taken;         // the registers of that stop, unless `call_only`
@@ -187,28 +183,12 @@ bool ToFrame(int slot);
 // calls go on to come that way.
 bool BecomesHot(uint64_t address, uint64_t number);
 
-// placement.cc
-// Takes note of a stop; whether the Sentry had to sleep for it.
-void NoteStop(int slot, bool slept);
-// Has a stopped thread run on with what is in its mailbox or its frame.
-void LetGo(int slot);
-// Wakes a thread that sleeps in its mailbox, on the processor chosen for it.
-void Wake(int slot);
-// Keeps the Sentry on its processor until MayLeave; which that is.
-int StayOnCpu();
-void MayLeave();
-// Before a sleep that somebody on the Sentry's processor ends: it shall not wake another one. And after it.
-void StayBeside();
-void NoteWhere();
-// Whether all threads that run are beside the Sentry, and to be kept there.
-bool WokenFromBeside();
-
 // poll.cc
-// What being woken costs one side, µs.
-int WakeUs();
 // The processor this thread is on.
 uint32_t CurrentCpu();
 int Poll(double deadline_ns);
+// Keeps the Sentry on its processor until it sleeps in Poll; which that is.
+int StayOnCpu();
 // Has the mailboxes of running threads looked at once: a slot to report, or -1.
 int Scan();
 

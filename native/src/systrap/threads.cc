@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -142,6 +144,14 @@ bool Report(int slot, uint32_t reason) {
   return true;
 }
 
+void LetGo(int slot) {
+  Mailbox* mail = MailboxOf(slot);
+  ThreadOf(slot).near = std::atomic_ref<uint32_t>(mail->cpu).load() == systrap.header->cpu;
+  if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailRun) == kMailAsleep) {
+    syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
+  }
+}
+
 // Registers that cannot be loaded fault, as the instruction that loads them would.
 bool RefuseRegisters(int slot) {
   Record& record = systrap.records[slot];
@@ -166,6 +176,13 @@ void Resume(int slot) {
     RefuseRegisters(slot);
     systrap.ready.push_back(slot);
     return;
+  }
+  if (thread.fresh) {
+    // Cloned by a memory thread, it is bound to the Sentry's processor.
+    thread.fresh = false;
+    if (systrap.processors > 1) {
+      sched_setaffinity(thread.tid, sizeof systrap.allowed, &systrap.allowed);
+    }
   }
   LetGo(slot);
   StartRunning(slot);
@@ -230,9 +247,8 @@ void BindThread(int slot, int process, pid_t tid) {
   thread.process = process;
   thread.tid = tid;
   owner.slots.push_back(slot);
-  // Cloned by a memory thread, it is where that is.
-  thread.bound = owner.cpu;
   RenewThread(slot);
+  thread.fresh = true;
   if (owner.slots.size() > 1) {
     for (int each : owner.slots) ThreadOf(each).timed = true;
   }
@@ -243,9 +259,8 @@ void RenewThread(int slot) {
   Thread renewed;
   renewed.process = thread.process;
   renewed.tid = thread.tid;
-  renewed.bound = thread.bound;
+  renewed.fresh = thread.fresh;
   renewed.timed = systrap.processes[static_cast<size_t>(thread.process)].slots.size() > 1;
-  renewed.begins = !renewed.timed;
   thread = renewed;
   Record& record = systrap.records[slot];
   record.tid = thread.tid;
