@@ -29,8 +29,8 @@ import type { Message, MessageQueue } from '../kernel/message_queues.ts';
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { SyscallFragment } from '../kernel/syscall_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { ownedIpc, statIpc } from './ipc_control.ts';
 
-const MAY_READ = 0o444;
 /** struct msgbuf: a long, then the bytes. */
 const TEXT_OFFSET = 8;
 const LONG_MIN = -(2n ** 63n);
@@ -95,13 +95,11 @@ export function sysMsgctl(t: Task, a: SyscallArgs): number {
     case MSG_INFO:
       return t.mm.copyOut(addr, limits(t, command)) < 0 ? -EFAULT : ids.highest;
     case IPC_STAT:
-      return stat(t, ids.find(id), addr, true, 0);
+      return statIpc(t, ids, ['id', id], addr, describe);
     case MSG_STAT:
-    case MSG_STAT_ANY: {
-      const found = ids.at(id);
-      const result = typeof found === 'number' ? found : found.permissions.id;
-      return stat(t, found, addr, command === MSG_STAT, result);
-    }
+      return statIpc(t, ids, ['slot', id], addr, describe);
+    case MSG_STAT_ANY:
+      return statIpc(t, ids, ['slot, unchecked', id], addr, describe);
     case IPC_SET:
     case IPC_RMID:
       return change(t, id, command, addr);
@@ -125,17 +123,8 @@ function limits(t: Task, command: number): Uint8Array {
   });
 }
 
-function stat(
-  t: Task,
-  q: MessageQueue | number,
-  addr: number,
-  checked: boolean,
-  result: number,
-): number {
-  if (typeof q === 'number') return q;
-  const allowed = checked ? q.permissions.check(t.creds, MAY_READ) : 0;
-  if (allowed < 0) return allowed;
-  const bytes = MSQID_DS.encode({
+function describe(q: MessageQueue): Uint8Array {
+  return MSQID_DS.encode({
     msg_perm: q.permissions.fields,
     msg_stime: q.sendTime,
     msg_rtime: q.receiveTime,
@@ -146,17 +135,14 @@ function stat(
     msg_lspid: q.sender,
     msg_lrpid: q.receiver,
   });
-  return t.mm.copyOut(addr, bytes) < 0 ? -EFAULT : result;
 }
 
 function change(t: Task, id: number, command: number, addr: number): number {
   const given = new Uint8Array(MSQID_DS.size);
   if (command === IPC_SET && t.mm.copyIn(addr, given) < 0) return -EFAULT;
   const { messageQueues } = t.container;
-  const q = messageQueues.ids.find(id);
+  const q = ownedIpc(t, messageQueues.ids, id);
   if (typeof q === 'number') return q;
-  const allowed = q.permissions.checkOwner(t.creds);
-  if (allowed < 0) return allowed;
   if (command === IPC_RMID) {
     messageQueues.remove(q);
     return 0;

@@ -33,6 +33,7 @@ import { checkCount, type Operation, SEMMNS, type SemaphoreSet } from '../kernel
 import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { SyscallFragment } from '../kernel/syscall_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { ownedIpc, statIpc } from './ipc_control.ts';
 import { monotonicAfter, readTimespec } from './user_time.ts';
 
 const MAY_READ = 0o444;
@@ -94,13 +95,11 @@ export function sysSemctl(t: Task, a: SyscallArgs): number {
     case SEM_INFO:
       return t.mm.copyOut(addr, limits(t, command)) < 0 ? -EFAULT : ids.highest;
     case IPC_STAT:
-      return stat(t, ids.find(id), addr, true, 0);
+      return statIpc(t, ids, ['id', id], addr, describe);
     case SEM_STAT:
-    case SEM_STAT_ANY: {
-      const found = ids.at(id);
-      const result = typeof found === 'number' ? found : found.permissions.id;
-      return stat(t, found, addr, command === SEM_STAT, result);
-    }
+      return statIpc(t, ids, ['slot', id], addr, describe);
+    case SEM_STAT_ANY:
+      return statIpc(t, ids, ['slot, unchecked', id], addr, describe);
     case IPC_SET:
     case IPC_RMID:
       return change(t, id, command, addr);
@@ -136,33 +135,21 @@ function limits(t: Task, command: number): Uint8Array {
   });
 }
 
-function stat(
-  t: Task,
-  set: SemaphoreSet | number,
-  addr: number,
-  checked: boolean,
-  result: number,
-): number {
-  if (typeof set === 'number') return set;
-  const allowed = checked ? set.permissions.check(t.creds, MAY_READ) : 0;
-  if (allowed < 0) return allowed;
-  const bytes = SEMID_DS.encode({
+function describe(set: SemaphoreSet): Uint8Array {
+  return SEMID_DS.encode({
     sem_perm: set.permissions.fields,
     sem_otime: set.operationTime,
     sem_ctime: set.changeTime,
     sem_nsems: set.values.length,
   });
-  return t.mm.copyOut(addr, bytes) < 0 ? -EFAULT : result;
 }
 
 function change(t: Task, id: number, command: number, addr: number): number {
   const given = new Uint8Array(SEMID_DS.size);
   if (command === IPC_SET && t.mm.copyIn(addr, given) < 0) return -EFAULT;
   const { semaphores } = t.container;
-  const set = semaphores.ids.find(id);
+  const set = ownedIpc(t, semaphores.ids, id);
   if (typeof set === 'number') return set;
-  const allowed = set.permissions.checkOwner(t.creds);
-  if (allowed < 0) return allowed;
   if (command === IPC_RMID) {
     semaphores.remove(set);
     return 0;

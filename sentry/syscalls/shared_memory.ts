@@ -35,6 +35,7 @@ import type { SyscallArgs } from '../kernel/syscall_args.ts';
 import type { SyscallFragment } from '../kernel/syscall_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { pageFloor } from '../mm/page.ts';
+import { ownedIpc, statIpc } from './ipc_control.ts';
 
 const MAY_READ = 0o444;
 const MAY_WRITE = 0o222;
@@ -109,18 +110,17 @@ export function sysShmctl(t: Task, a: SyscallArgs): number {
     case SHM_INFO:
       return t.mm.copyOut(addr, usage(t)) < 0 ? -EFAULT : ids.highest;
     case IPC_STAT:
-      return stat(t, ids.find(id), addr, true, 0);
+      return statIpc(t, ids, ['id', id], addr, describe);
     case SHM_STAT:
-    case SHM_STAT_ANY: {
-      const found = ids.at(id);
-      const result = typeof found === 'number' ? found : found.permissions.id;
-      return stat(t, found, addr, command === SHM_STAT, result);
-    }
+      return statIpc(t, ids, ['slot', id], addr, describe);
+    case SHM_STAT_ANY:
+      return statIpc(t, ids, ['slot, unchecked', id], addr, describe);
     case IPC_SET:
     case IPC_RMID:
+      return change(t, id, command, addr);
     case SHM_LOCK:
     case SHM_UNLOCK:
-      return change(t, id, command, addr);
+      return lock(t, ids.find(id), command);
     default:
       return -EINVAL;
   }
@@ -144,17 +144,8 @@ function usage(t: Task): Uint8Array {
   });
 }
 
-function stat(
-  t: Task,
-  segment: Segment | number,
-  addr: number,
-  checked: boolean,
-  result: number,
-): number {
-  if (typeof segment === 'number') return segment;
-  const allowed = checked ? segment.permissions.check(t.creds, MAY_READ) : 0;
-  if (allowed < 0) return allowed;
-  const bytes = SHMID_DS.encode({
+function describe(segment: Segment): Uint8Array {
+  return SHMID_DS.encode({
     shm_perm: segment.permissions.fields,
     shm_segsz: segment.length,
     shm_atime: segment.attachTime,
@@ -164,30 +155,26 @@ function stat(
     shm_lpid: segment.lastPid,
     shm_nattch: segment.attached,
   });
-  return t.mm.copyOut(addr, bytes) < 0 ? -EFAULT : result;
 }
 
 function change(t: Task, id: number, command: number, addr: number): number {
   const given = new Uint8Array(SHMID_DS.size);
   if (command === IPC_SET && t.mm.copyIn(addr, given) < 0) return -EFAULT;
   const { sharedMemory } = t.container;
-  const segment = sharedMemory.ids.find(id);
+  const segment = ownedIpc(t, sharedMemory.ids, id);
   if (typeof segment === 'number') return segment;
-  const { permissions } = segment;
-  if (command === SHM_LOCK || command === SHM_UNLOCK) return lock(t, segment, command);
-  const allowed = permissions.checkOwner(t.creds);
-  if (allowed < 0) return allowed;
   if (command === IPC_RMID) {
     sharedMemory.remove(segment);
     return 0;
   }
-  const r = permissions.set(SHMID_DS.decode(given).shm_perm);
+  const r = segment.permissions.set(SHMID_DS.decode(given).shm_perm);
   if (r === 0) segment.changed();
   return r;
 }
 
 /** Nothing is ever swapped out: the lock is a mark that others see. */
-function lock(t: Task, segment: Segment, command: number): number {
+function lock(t: Task, segment: Segment | number, command: number): number {
+  if (typeof segment === 'number') return segment;
   const { permissions } = segment;
   if (!t.creds.has(CAP_IPC_LOCK)) {
     const { euid } = t.creds;

@@ -104,6 +104,18 @@ static inline void sleep_ms(long ms) {
     reap(name, child_pid);       \
   } while (0)
 
+/* Where this process has mappings of that name: how many, at most `most`. */
+static inline int find_mapped(const char *name, uint64_t *found, int most) {
+  FILE *maps = fopen("/proc/self/maps", "r");
+  char line[512];
+  int count = 0;
+  while (maps && fgets(line, sizeof line, maps)) {
+    if (strstr(line, name) && count < most) sscanf(line, "%lx", &found[count++]);
+  }
+  fclose(maps);
+  return count;
+}
+
 static inline void write_file(const char *path, const char *text) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) out("write_file %s: %s", path, errno_name(errno));

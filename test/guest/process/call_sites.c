@@ -308,14 +308,8 @@ static void own_mappings_go_anywhere(void) {
   pid_t parent = getppid();
   int bad = 0;
   for (int i = 0; i < WARM; i++) bad += site_covered(0) != parent;
-  FILE *maps = fopen("/proc/self/maps", "r");
-  char line[512];
   uint64_t found[64];
-  int count = 0;
-  while (maps && fgets(line, sizeof line, maps)) {
-    if (strstr(line, "[trampolines]") && count < 64) sscanf(line, "%lx", &found[count++]);
-  }
-  fclose(maps);
+  int count = find_mapped("[trampolines]", found, 64);
   for (int i = 0; i < count; i++) {
     char *at = mmap((void *)found[i], PAGE, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);

@@ -45,14 +45,8 @@ static void *compute(void *unused) {
 
 /* Covers whatever Linux does not put there. */
 static void cover(void) {
-  FILE *maps = fopen("/proc/self/maps", "r");
-  char line[512];
   uint64_t found[64];
-  int count = 0;
-  while (maps && fgets(line, sizeof line, maps)) {
-    if (strstr(line, "[trampolines]") && count < 64) sscanf(line, "%lx", &found[count++]);
-  }
-  fclose(maps);
+  int count = find_mapped("[trampolines]", found, 64);
   for (int i = 0; i < count; i++) {
     void *at = (void *)found[i];
     switch (i % 3) {
