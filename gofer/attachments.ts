@@ -17,8 +17,8 @@ import { Connection } from './server/connection.ts';
 const MAX_CPUS = 8192;
 const REST_MS = 1000;
 const FOREVER = -1;
-/** Waits that serving a program like sleep(1) does not come to. */
-const BUSY_STEPS = 40;
+/** What a request is the work of, in system calls of applications. */
+const WORK_OF_STEP = 5;
 
 export interface AttachmentOptions {
   /** An O_PATH descriptor of the tree's root (a directory, or one file); taken over. */
@@ -63,12 +63,16 @@ export class Attachments {
 
   /**
    * Serves until every client is gone. `atRest` is called when nothing has come for a second, `atWork`
-   * once, when it has become busy.
+   * with the work done so far: it says when to call it again.
    */
-  run(atRest: () => void = () => undefined, atWork: () => void = () => undefined): void {
+  run(
+    atRest: () => void = () => undefined,
+    atWork: (done: number) => number = () => Number.POSITIVE_INFINITY,
+  ): void {
     let rests = false;
-    for (let steps = 0; this.list.length > 0; steps++) {
-      if (steps === BUSY_STEPS) atWork();
+    let workDue = 0;
+    for (let work = 0; this.list.length > 0; work += WORK_OF_STEP) {
+      if (work === workDue) workDue = atWork(work);
       const arrived = this.step(rests ? FOREVER : REST_MS);
       if (!arrived && !rests) atRest();
       rests = !arrived;

@@ -6,11 +6,11 @@
  * synchronous. Everything the connections bring is hostile.
  */
 
-import { keepFeedbackSoon } from '../native/feedback.ts';
 import * as fs from '../native/fs.ts';
 import { keepMaps, trimMemory } from '../native/index.ts';
 import { landlockVersion } from '../native/landlock.ts';
 import * as process from '../native/process.ts';
+import { compileFor } from '../native/tiers.ts';
 import type { GoferConfig } from '../spec/control/boot.ts';
 import { RLIMIT_NOFILE } from '../spec/linux/resource.ts';
 import { Attachments } from './attachments.ts';
@@ -84,6 +84,6 @@ export function goferMain(config: GoferConfig): never {
     log(2, `cannot install the system call filter: errno ${-locked}`);
     return process.exit(EXIT_FAILURE);
   }
-  attachments.run(trimMemory, keepFeedbackSoon);
+  attachments.run(trimMemory, compileFor);
   return process.exit(0);
 }

@@ -2,7 +2,6 @@
  * The Sentry: puts the kernel together and runs it. Called in a process that the CLI forked, with
  * everything it will ever need from the host already open (spec/control/boot.ts). Never returns.
  */
-import { keepFeedbackSoon } from '../native/feedback.ts';
 import {
   close,
   dup3,
@@ -26,6 +25,7 @@ import {
   trimMemory,
 } from '../native/index.ts';
 import { contentStamp } from '../native/stat.ts';
+import { compileFor } from '../native/tiers.ts';
 import type { BootConfig, PlatformChoice } from '../spec/control/boot.ts';
 import { AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ } from '../spec/linux/elf.ts';
 import {
@@ -202,7 +202,7 @@ function bootKernel(config: BootConfig): Kernel {
       if (config.debug) write(message);
     },
     atRest: trimMemory,
-    atWork: keepFeedbackSoon,
+    atWork: compileFor,
   });
   if (config.strace) {
     kernel.observer = new Strace({

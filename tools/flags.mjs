@@ -4,9 +4,8 @@
  * One thread, so that it can be forked. `--no-rehash-snapshot` saves 5 ms of a start, which V8 spends
  * on giving all strings new hashes. The seed of the hashes is then that of the build: a guest can make
  * names that collide, and so slow down its own Sentry, whose CPU time is its own as well.
- * Feedback about functions (V8's own measure: 8 calls) is for those who stay busy: native/feedback.ts.
- * Maglev (V8's own measure: 400 calls) was a seventh of what a Sentry did while python started, on the
- * only thread.
+ * Feedback about functions (V8's own measure: 8 calls), and code compiled by it, are for those
+ * who stay busy: native/tiers.ts. The filters let no function through.
  */
 export const FLAGS = [
   '--single-threaded',
@@ -14,5 +13,6 @@ export const FLAGS = [
   '--disable-sigusr1',
   '--no-rehash-snapshot',
   '--invocation-count-for-feedback-allocation=20',
-  '--invocation-count-for-maglev=1000',
+  '--maglev-filter=-*',
+  '--turbo-filter=-*',
 ];

@@ -68,12 +68,9 @@ export interface KernelParts {
   readonly warn?: (message: string) => void;
   /** Called when the sandbox has come to rest (idle_watch.ts). */
   readonly atRest?: () => void;
-  /** Called once, when programs keep the kernel busy. */
-  readonly atWork?: () => void;
+  /** Called when threads have stopped as often as it has asked for, at first 0 times. */
+  readonly atWork?: (stops: number) => number;
 }
-
-/** Stops that a program like sleep(1) does not come to. */
-const BUSY_STOPS = 200;
 
 export class Kernel {
   readonly platform: Platform;
@@ -109,9 +106,10 @@ export class Kernel {
   turn = 0;
 
   private readonly idleWatch: IdleWatch;
-  private readonly atWork: () => void;
+  private readonly atWork: (stops: number) => number;
   /** How often a thread has stopped. */
   private stops = 0;
+  private workDue: number;
   private readonly args = new SyscallArgs();
   private readonly runQueue: Task[] = [];
   private runHead = 0;
@@ -135,7 +133,8 @@ export class Kernel {
       parts.atRest?.();
       if (this.platform.running === 0) this.load.atRest();
     });
-    this.atWork = parts.atWork ?? (() => undefined);
+    this.atWork = parts.atWork ?? (() => Number.POSITIVE_INFINITY);
+    this.workDue = this.atWork(0);
     this.bootNs = this.clock.monotonicNs();
   }
 
@@ -225,7 +224,7 @@ export class Kernel {
 
   private handleStop(context: Context): void {
     const t = context.owner as Task;
-    if (++this.stops === BUSY_STOPS) this.atWork();
+    if (++this.stops === this.workDue) this.workDue = this.atWork(this.stops);
     if (t.state === TASK_DEAD) return;
     this.current = t;
     t.state = TASK_KERNEL;

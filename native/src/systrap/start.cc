@@ -79,7 +79,7 @@ void FillHeader() {
   Header* header = systrap.header;
   header->doorbell_fd = systrap.doorbell_fd;
   header->one = 1;
-  header->spin = systrap.processors > 1 ? kSpins : 0;
+  header->spin = SpinsOfThreads();
   header->signal_mask = ~0ull;
   for (int signal : kHandled) header->signal_mask &= ~Bit(signal);
   header->action.handler = HandlerAddress();

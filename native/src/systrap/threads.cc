@@ -114,12 +114,18 @@ bool LoadRegisters(int slot) {
   return true;
 }
 
+// What runs has changed.
+void NoteRunning() {
+  systrap.shared->running = static_cast<uint32_t>(systrap.running.size());
+  std::atomic_ref<uint32_t>(systrap.header->spin).store(SpinsOfThreads(), std::memory_order_relaxed);
+}
+
 void StartRunning(int slot) {
   Thread& thread = ThreadOf(slot);
   systrap.records[slot].state = kRunning;
   thread.running_index = static_cast<int32_t>(systrap.running.size());
   systrap.running.push_back(slot);
-  systrap.shared->running = static_cast<uint32_t>(systrap.running.size());
+  NoteRunning();
   if (thread.timed) thread.resumed_at_ns = NowNs();
 }
 
@@ -132,7 +138,7 @@ void StopRunning(int slot) {
   ThreadOf(last).running_index = index;
   thread.running_index = -1;
   systrap.running.pop_back();
-  systrap.shared->running = static_cast<uint32_t>(systrap.running.size());
+  NoteRunning();
   if (thread.timed) thread.run_ns += NowNs() - thread.resumed_at_ns;
 }
 
@@ -237,6 +243,12 @@ bool TakeSignal(int slot) {
 }
 
 }  // namespace
+
+uint32_t SpinsOfThreads() {
+  if (systrap.processors == 1) return 0;
+  // The Sentry has one of them.
+  return systrap.running.size() < static_cast<size_t>(systrap.processors) ? kSpins : kShortSpins;
+}
 
 void BindThread(int slot, int process, pid_t tid) {
   Process& owner = systrap.processes[static_cast<size_t>(process)];
