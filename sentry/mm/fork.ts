@@ -3,24 +3,20 @@ import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import type { Range } from '../base/range_map.ts';
 import type { Context } from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
-import { hostMap, isLazy, populate } from './mapping.ts';
+import { isLazy, mapPma, populate } from './mapping.ts';
 import { MemoryManager } from './memory_manager.ts';
 import { protectHost } from './mprotect.ts';
 import type { Pma } from './pma.ts';
-import { isShared, VM_DONTFORK, VM_LOCKED, VM_WIPEONFORK, type Vma } from './vma.ts';
+import { copyOf, isShared, VM_DONTFORK, VM_LOCKED, VM_WIPEONFORK, type Vma } from './vma.ts';
 import { WriteHistory } from './write_history.ts';
 
 export function forkMemory(
   mm: MemoryManager,
   from: Context,
 ): { readonly mm: MemoryManager; readonly context: Context } | number {
-  const marked: Pma[] = [];
   mm.writeHistory ??= new WriteHistory();
   const expected = mm.writeHistory.expected();
-  for (const vma of mm.vmas.items) {
-    if (isShared(vma) || (vma.flags & (VM_DONTFORK | VM_WIPEONFORK)) !== 0) continue;
-    markShared(mm, vma, marked, expected);
-  }
+  const marked = markAll(mm, expected);
   mm.changed();
   const protectedAll = mm.commit();
   if (protectedAll < 0) {
@@ -46,9 +42,8 @@ export function forkMemory(
   child.writeHistory = mm.writeHistory;
   child.callSites = mm.callSites?.copy() ?? null;
   copyBounds(mm, child);
-  let result = 0;
-  for (const vma of mm.vmas.items)
-    if (result === 0) result = copyVma(mm, child, vma, forked.empty, expected);
+  const heritage = new Heritage(mm, child, forked.empty, expected);
+  let result = heritage.all();
   if (result === 0) result = child.commit();
   if (result < 0) {
     child.release();
@@ -58,125 +53,163 @@ export function forkMemory(
 }
 
 /**
- * Marks the private pages of `vma` copy-on-write, and takes writing away in runs. Pages that are
+ * Marks the private pages of all Vmas copy-on-write, and takes writing away in runs. Pages that are
  * `expected` to be written and belong to nobody else stay as they are: the child gets a copy.
  */
-function markShared(mm: MemoryManager, vma: Vma, marked: Pma[], expected: readonly Range[]): void {
-  mm.pmas.splitAt(vma.start);
-  mm.pmas.splitAt(vma.end);
-  const kept = (vma.prot & PROT_WRITE) === 0 ? [] : expected.filter((e) => overlaps(e, vma));
-  for (const range of kept)
-    splitOwn(mm, Math.max(range.start, vma.start), Math.min(range.end, vma.end));
+function markAll(mm: MemoryManager, expected: readonly Range[]): Pma[] {
+  const marked: Pma[] = [];
   const { items } = mm.pmas;
-  const writable = (vma.prot & PROT_WRITE) !== 0;
-  let runStart = 0;
-  let runEnd = 0;
-  for (let i = mm.pmas.lowerBound(vma.start); i < items.length; i++) {
-    const pma = items[i]!;
-    if (pma.start >= vma.end) break;
-    if (pma.cow || kept.some((e) => overlaps(e, pma))) continue;
-    pma.cow = true;
-    marked.push(pma);
-    if (!writable) continue;
-    if (pma.start !== runEnd) {
-      if (runEnd > runStart) mm.space.protect(runStart, runEnd - runStart, vma.prot & ~PROT_WRITE);
-      runStart = pma.start;
+  let at = 0;
+  let window = 0;
+  for (const vma of mm.vmas.items) {
+    if (isShared(vma) || (vma.flags & (VM_DONTFORK | VM_WIPEONFORK)) !== 0) continue;
+    const writable = (vma.prot & PROT_WRITE) !== 0;
+    let runStart = 0;
+    let runEnd = 0;
+    for (; at < items.length && items[at]!.start < vma.end; at++) {
+      const pma = items[at]!;
+      if (pma.cow || pma.end <= vma.start) {
+        // What reaches further is looked at again for the next Vma.
+        if (pma.end > vma.end) break;
+        continue;
+      }
+      if (pma.start < vma.start) {
+        mm.pmas.splitAt(vma.start);
+        continue;
+      }
+      if (pma.end > vma.end) mm.pmas.splitAt(vma.end);
+      if (writable) {
+        while (window < expected.length && expected[window]!.end <= pma.start) window++;
+        const next = expected[window];
+        if (next !== undefined && next.start <= pma.start) {
+          if (next.end < pma.end) mm.pmas.splitAt(next.end);
+          continue;
+        }
+        if (next !== undefined && next.start < pma.end) mm.pmas.splitAt(next.start);
+      }
+      pma.cow = true;
+      marked.push(pma);
+      if (!writable) continue;
+      if (pma.start !== runEnd) {
+        if (runEnd > runStart) takeWriting(mm, vma, runStart, runEnd);
+        runStart = pma.start;
+      }
+      runEnd = pma.end;
     }
-    runEnd = pma.end;
+    if (runEnd > runStart) takeWriting(mm, vma, runStart, runEnd);
   }
-  if (runEnd > runStart) mm.space.protect(runStart, runEnd - runStart, vma.prot & ~PROT_WRITE);
+  return marked;
 }
 
-function overlaps(a: Range, b: Range): boolean {
-  return a.start < b.end && b.start < a.end;
+function takeWriting(mm: MemoryManager, vma: Vma, start: number, end: number): void {
+  mm.space.protect(start, end - start, vma.prot & ~PROT_WRITE);
 }
 
-/** Makes boundaries at the ends of [start, end), where the pages are not shared already. */
-function splitOwn(mm: MemoryManager, start: number, end: number): void {
-  if (mm.pmas.find(start)?.cow === false) mm.pmas.splitAt(start);
-  if (mm.pmas.find(end)?.cow === false) mm.pmas.splitAt(end);
-}
+/** What a child gets, from the lowest address to the highest. */
+class Heritage {
+  private readonly mm: MemoryManager;
+  private readonly child: MemoryManager;
+  /** Whether the child's space has nothing yet, or everything of the parent's. */
+  private readonly empty: boolean;
+  private readonly expected: readonly Range[];
+  /** The parent's Pmas and windows before these lie below. */
+  private nextPma = 0;
+  private nextWindow = 0;
 
-/** Gives the child, in whose space is everything of the parent's or nothing, what it inherits of `vma`. 0 or -ENOMEM. */
-function copyVma(
-  mm: MemoryManager,
-  child: MemoryManager,
-  vma: Vma,
-  empty: boolean,
-  expected: readonly Range[],
-): number {
-  const { start, end } = vma;
-  if (vma.flags & VM_DONTFORK) {
-    if (vma.prot !== PROT_NONE && !empty) child.space.unmap(start, end - start);
+  constructor(mm: MemoryManager, child: MemoryManager, empty: boolean, expected: readonly Range[]) {
+    this.mm = mm;
+    this.child = child;
+    this.empty = empty;
+    this.expected = expected;
+  }
+
+  /** 0 or -ENOMEM. */
+  all(): number {
+    for (const vma of this.mm.vmas.items) {
+      const result = this.vma(vma);
+      if (result < 0) return result;
+    }
     return 0;
   }
-  // Memory locks are not inherited.
-  const copy: Vma = { ...vma, flags: vma.flags & ~VM_LOCKED };
-  copy.file?.addMapping(child);
-  child.vmas.insert(copy);
-  child.mappedBytes += end - start;
-  if (vma.flags & VM_WIPEONFORK) {
-    if (vma.prot !== PROT_NONE && !empty) child.space.unmap(start, end - start);
-    if (!isLazy(copy)) populate(child, copy, start, end);
+
+  private vma(vma: Vma): number {
+    const { child } = this;
+    const { start, end } = vma;
+    if (vma.flags & VM_DONTFORK) {
+      if (vma.prot !== PROT_NONE && !this.empty) child.space.unmap(start, end - start);
+      return 0;
+    }
+    // Memory locks are not inherited.
+    const copy = copyOf(vma, vma.flags & ~VM_LOCKED);
+    copy.file?.addMapping(child);
+    child.vmas.insert(copy);
+    child.mappedBytes += end - start;
+    if (vma.flags & VM_WIPEONFORK) {
+      if (vma.prot !== PROT_NONE && !this.empty) child.space.unmap(start, end - start);
+      if (!isLazy(copy)) populate(child, copy, start, end);
+      return 0;
+    }
+    const { items } = this.mm.pmas;
+    for (; this.nextPma < items.length; this.nextPma++) {
+      const pma = items[this.nextPma]!;
+      if (pma.start >= end) break;
+      if (pma.end <= start) continue;
+      const result = this.pages(copy, pma, Math.max(pma.start, start), Math.min(pma.end, end));
+      if (result < 0) return result;
+      // It may span neighbouring Vmas: each takes its part.
+      if (pma.end > end) break;
+    }
     return 0;
   }
-  for (let i = mm.pmas.lowerBound(start); i < mm.pmas.items.length; i++) {
-    const pma = mm.pmas.items[i]!;
-    if (pma.start >= end) break;
-    // A Pma may span neighbouring shared Vmas: each takes its part.
-    const from = Math.max(pma.start, start);
-    const to = Math.min(pma.end, end);
+
+  /** [start, end) of `pma` within `vma`. */
+  private pages(vma: Vma, pma: Pma, start: number, end: number): number {
+    if (isShared(vma)) {
+      this.share(vma, pma, start, end);
+      return 0;
+    }
+    if (!pma.cow) return this.own(vma, pma, start, end);
+    const mayCopy = pma.fd === IN_MEMORY_FILE && !pma.fromFile && (vma.prot & PROT_WRITE) !== 0;
+    let at = start;
+    while (mayCopy && at < end) {
+      const window = this.expected[this.nextWindow];
+      if (window === undefined || window.start >= end) break;
+      if (window.end > at) {
+        if (window.start > at) this.share(vma, pma, at, window.start);
+        const last = Math.min(window.end, end);
+        const result = this.own(vma, pma, Math.max(window.start, at), last);
+        if (result < 0) return result;
+        at = last;
+      }
+      if (window.end <= end) this.nextWindow++;
+    }
+    if (at < end) this.share(vma, pma, at, end);
+    return 0;
+  }
+
+  /** The child has them as the parent has them. */
+  private share(vma: Vma, pma: Pma, start: number, end: number): void {
     const { fd, cow, fromFile } = pma;
-    const mayCopy = fd === IN_MEMORY_FILE && !isShared(vma) && !fromFile;
-    const likely = mayCopy && cow && (vma.prot & PROT_WRITE) !== 0 ? expected : [];
-    let at = from;
-    for (const window of likely) {
-      const first = Math.max(window.start, at);
-      const last = Math.min(window.end, to);
-      if (first >= last) continue;
-      if (first > at) share(mm, child, pma, at, first);
-      const own = copyPages(mm, child, pma, first, last);
-      if (own < 0) return own;
-      if (!empty) hostMap(child, copy, first, last);
-      at = last;
-    }
-    if (at >= to) continue;
-    if (cow || isShared(vma)) {
-      share(mm, child, pma, at, to);
-      continue;
-    }
-    const own = copyPages(mm, child, pma, at, to);
-    if (own < 0) return own;
-    if (!empty) hostMap(child, copy, at, to);
+    const offset = pma.offset + (start - pma.start);
+    if (fd === IN_MEMORY_FILE) this.mm.memory.retain(offset, end - start);
+    const copy = { start, end, fd, offset, cow, fromFile, shadow: -1 };
+    this.child.pmas.insert(copy);
+    if (this.empty && vma.prot !== PROT_NONE) mapPma(this.child, vma, copy, start, end);
   }
-  if (empty) hostMap(child, copy, start, end);
-  return 0;
-}
 
-/** The child has [start, end) of `pma` as the parent has it. */
-function share(mm: MemoryManager, child: MemoryManager, pma: Pma, start: number, end: number) {
-  const { fd, cow, fromFile } = pma;
-  const offset = pma.offset + (start - pma.start);
-  if (fd === IN_MEMORY_FILE) mm.memory.retain(offset, end - start);
-  child.pmas.insert({ start, end, fd, offset, cow, fromFile, shadow: -1 });
-}
-
-/** The child gets a copy of [start, end) of `pma`. 0 or -ENOMEM. */
-function copyPages(
-  mm: MemoryManager,
-  child: MemoryManager,
-  pma: Pma,
-  start: number,
-  end: number,
-): number {
-  const { memory } = mm;
-  const own = memory.allocate(end - start);
-  if (own < 0) return own;
-  const from = pma.offset + (start - pma.start);
-  memory.bytes.copyWithin(own, from, from + (end - start));
-  const { fd, fromFile } = pma;
-  child.pmas.insert({ start, end, fd, offset: own, cow: false, fromFile, shadow: -1 });
-  return 0;
+  /** The child gets a copy of them. 0 or -ENOMEM. */
+  private own(vma: Vma, pma: Pma, start: number, end: number): number {
+    const { memory } = this.mm;
+    const offset = memory.allocateToFill(end - start);
+    if (offset < 0) return offset;
+    const from = pma.offset + (start - pma.start);
+    memory.bytes.copyWithin(offset, from, from + (end - start));
+    const { fd, fromFile } = pma;
+    const copy = { start, end, fd, offset, cow: false, fromFile, shadow: -1 };
+    this.child.pmas.insert(copy);
+    if (vma.prot !== PROT_NONE) mapPma(this.child, vma, copy, start, end);
+    return 0;
+  }
 }
 
 function copyBounds(mm: MemoryManager, child: MemoryManager): void {

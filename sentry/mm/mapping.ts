@@ -49,16 +49,19 @@ export function hostMap(mm: MemoryManager, vma: Vma, start: number, end: number)
   for (let i = mm.pmas.lowerBound(start); i < items.length; i++) {
     const pma = items[i]!;
     if (pma.start >= end) break;
-    const from = Math.max(pma.start, start);
-    const to = Math.min(pma.end, end);
-    const inMemory = pma.fd === IN_MEMORY_FILE;
-    const offset = pma.offset + (from - pma.start);
-    const fd = inMemory ? mm.memory.fdAt(offset) : pma.fd;
-    const prot = hostProt(vma, pma);
-    const own = inMemory && !isShared(vma) && (prot & PROT_WRITE) !== 0;
-    const populate = own && to - from <= POPULATED_AT_ONCE;
-    mm.space.map(from, to - from, fd, offset, prot, inMemory || isShared(vma), populate);
+    mapPma(mm, vma, pma, Math.max(pma.start, start), Math.min(pma.end, end));
   }
+}
+
+/** Queues the host mapping of [start, end) of `pma` within `vma`, which allows some access. */
+export function mapPma(mm: MemoryManager, vma: Vma, pma: Pma, start: number, end: number): void {
+  const inMemory = pma.fd === IN_MEMORY_FILE;
+  const offset = pma.offset + (start - pma.start);
+  const fd = inMemory ? mm.memory.fdAt(offset) : pma.fd;
+  const prot = hostProt(vma, pma);
+  const own = inMemory && !isShared(vma) && (prot & PROT_WRITE) !== 0;
+  const populate = own && end - start <= POPULATED_AT_ONCE;
+  mm.space.map(start, end - start, fd, offset, prot, inMemory || isShared(vma), populate);
 }
 
 /**

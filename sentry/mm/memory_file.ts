@@ -42,6 +42,10 @@ function joinSameRefs(left: Segment, right: Segment): boolean {
   return left.refs === right.refs;
 }
 
+function checkLength(length: number): void {
+  if (length <= 0 || !isPageAligned(length)) throw new Error('MemoryFile: bad length');
+}
+
 export class MemoryFile {
   readonly size: number;
   readonly bytes: Uint8Array;
@@ -102,11 +106,26 @@ export class MemoryFile {
    * `mayBeWarm` false: the host shall hold no pages of it yet, for what may never be touched.
    */
   allocate(length: number, hint = -1, mayBeWarm = true): number {
-    if (length <= 0 || !isPageAligned(length)) throw new Error('MemoryFile: bad length');
+    checkLength(length);
     const { common } = this;
-    let offset = hint >= 0 ? common.takeAt(hint, length) : -1;
-    if (offset < 0 && mayBeWarm) offset = this.takeWarm(length);
-    if (offset < 0) offset = common.takeFree(length, SCAN_LIMIT);
+    const near = hint >= 0 ? common.takeAt(hint, length) : -1;
+    if (near >= 0) return this.taken(near, length);
+    const warm = mayBeWarm ? this.warm.take(length) : -1;
+    if (warm < 0) return this.allocateCold(length);
+    this.bytes.fill(0, warm, warm + length);
+    return this.taken(warm, length);
+  }
+
+  /** The same for who writes all of it at once: it holds anything. */
+  allocateToFill(length: number): number {
+    checkLength(length);
+    const warm = this.warm.take(length);
+    return warm < 0 ? this.allocateCold(length) : this.taken(warm, length);
+  }
+
+  private allocateCold(length: number): number {
+    const { common } = this;
+    let offset = common.takeFree(length, SCAN_LIMIT);
     if (offset < 0) offset = common.takeTop(length);
     if (offset < 0) {
       this.reclaim();
@@ -219,8 +238,13 @@ export class MemoryFile {
   private adjust(offset: number, length: number, delta: number): void {
     const end = offset + length;
     const segments = this.segments;
-    const first = segments.splitAt(offset);
-    const last = segments.splitAt(end);
+    let first = segments.lowerBound(offset);
+    let last = first + 1;
+    const exact = segments.items[first];
+    if (exact === undefined || exact.start !== offset || exact.end !== end) {
+      first = segments.splitAt(offset);
+      last = segments.splitAt(end);
+    }
     let at = offset;
     let dead = 0;
     for (let i = first; i < last; i++) {
@@ -251,12 +275,6 @@ export class MemoryFile {
     if (this.warm.full) this.warm.drain((from, to) => this.common.addDirty(from, to));
     this.warm.add(start, end - start);
     return true;
-  }
-
-  private takeWarm(length: number): number {
-    const offset = this.warm.take(length);
-    if (offset >= 0) this.bytes.fill(0, offset, offset + length);
-    return offset;
   }
 }
 

@@ -24,6 +24,9 @@ export interface HostFileAccess {
 
 /** A power of two. */
 const TLB_SIZE = 64;
+/** Where in the table the numbers of writable pages and the offsets begin. */
+const WRITABLE = TLB_SIZE;
+const OFFSETS = 2 * TLB_SIZE;
 const PER_PAGE = 1 / PAGE_SIZE;
 const IOV_MAX = 1024;
 /** Linux's MAX_RW_COUNT: one call moves no more. */
@@ -32,19 +35,21 @@ const TWO_32 = 2 ** 32;
 /** Strings in mapped host files are fetched in pieces of this size: most are short. */
 const STRING_PIECE = 256;
 const stringPiece = new Uint8Array(STRING_PIECE);
+/** A value on its way. */
+const small = new Uint8Array(8);
+const smallView = new DataView(small.buffer);
 
 export abstract class UserMemory implements UserMemoryAccess {
   readonly memory: MemoryFile;
   readonly hostFiles: HostFileAccess;
   epoch = 0;
 
-  /** Page numbers, and the MemoryFile offsets of those pages. */
-  private readonly readTags = new Float64Array(TLB_SIZE).fill(-1);
-  private readonly readOffsets = new Float64Array(TLB_SIZE);
-  private readonly writeTags = new Float64Array(TLB_SIZE).fill(-1);
-  private readonly writeOffsets = new Float64Array(TLB_SIZE);
-  private readonly small = new Uint8Array(8);
-  private readonly smallView = new DataView(this.small.buffer);
+  /**
+   * Numbers of pages that may be read, and of those that may be written, then the MemoryFile offsets of
+   * either. One array: each costs as much as many lookups, and each process has its own.
+   */
+  private readonly tlb = new Float64Array(4 * TLB_SIZE).fill(-1);
+  private tlbUsed = false;
   private readonly location: Location;
 
   constructor(memory: MemoryFile, hostFiles: HostFileAccess) {
@@ -68,8 +73,9 @@ export abstract class UserMemory implements UserMemoryAccess {
   /** To be called after every change of Vmas or Pmas. */
   protected flushTlb(): void {
     this.epoch++;
-    this.readTags.fill(-1);
-    this.writeTags.fill(-1);
+    if (!this.tlbUsed) return;
+    this.tlbUsed = false;
+    this.tlb.fill(-1, 0, OFFSETS);
   }
 
   // Small values -----------------------------------------------------------------------------
@@ -78,19 +84,19 @@ export abstract class UserMemory implements UserMemoryAccess {
   readU8(addr: number): number {
     const at = this.readable(addr, 1);
     if (at >= 0) return this.memory.bytes[at]!;
-    return this.copyIn(addr, this.small, 0, 1) < 0 ? -EFAULT : this.small[0]!;
+    return this.copyIn(addr, small, 0, 1) < 0 ? -EFAULT : small[0]!;
   }
 
   readU16(addr: number): number {
     const at = this.readable(addr, 2);
     if (at >= 0) return this.memory.view.getUint16(at, true);
-    return this.copyIn(addr, this.small, 0, 2) < 0 ? -EFAULT : this.smallView.getUint16(0, true);
+    return this.copyIn(addr, small, 0, 2) < 0 ? -EFAULT : smallView.getUint16(0, true);
   }
 
   readU32(addr: number): number {
     const at = this.readable(addr, 4);
     if (at >= 0) return this.memory.view.getUint32(at, true);
-    return this.copyIn(addr, this.small, 0, 4) < 0 ? -EFAULT : this.smallView.getUint32(0, true);
+    return this.copyIn(addr, small, 0, 4) < 0 ? -EFAULT : smallView.getUint32(0, true);
   }
 
   /** As an unsigned Number: exact below 2^53. */
@@ -100,19 +106,19 @@ export abstract class UserMemory implements UserMemoryAccess {
       const { view } = this.memory;
       return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_32;
     }
-    if (this.copyIn(addr, this.small, 0, 8) < 0) return -EFAULT;
-    return this.smallView.getUint32(0, true) + this.smallView.getUint32(4, true) * TWO_32;
+    if (this.copyIn(addr, small, 0, 8) < 0) return -EFAULT;
+    return smallView.getUint32(0, true) + smallView.getUint32(4, true) * TWO_32;
   }
 
   /** 0 or -EFAULT, here and below. */
   writeU8(addr: number, value: number): number {
-    this.small[0] = value;
-    return this.copyOut(addr, this.small, 0, 1);
+    small[0] = value;
+    return this.copyOut(addr, small, 0, 1);
   }
 
   writeU16(addr: number, value: number): number {
-    this.smallView.setUint16(0, value, true);
-    return this.copyOut(addr, this.small, 0, 2);
+    smallView.setUint16(0, value, true);
+    return this.copyOut(addr, small, 0, 2);
   }
 
   writeU32(addr: number, value: number): number {
@@ -121,15 +127,15 @@ export abstract class UserMemory implements UserMemoryAccess {
       this.memory.view.setUint32(at, value, true);
       return 0;
     }
-    this.smallView.setUint32(0, value, true);
-    return this.copyOut(addr, this.small, 0, 4);
+    smallView.setUint32(0, value, true);
+    return this.copyOut(addr, small, 0, 4);
   }
 
   /** Takes a safe integer; negative values are stored in two's complement. */
   writeU64(addr: number, value: number): number {
-    this.smallView.setUint32(0, value, true);
-    this.smallView.setUint32(4, Math.floor(value / TWO_32), true);
-    return this.copyOut(addr, this.small, 0, 8);
+    smallView.setUint32(0, value, true);
+    smallView.setUint32(4, Math.floor(value / TWO_32), true);
+    return this.copyOut(addr, small, 0, 8);
   }
 
   // Byte ranges ------------------------------------------------------------------------------
@@ -266,12 +272,13 @@ export abstract class UserMemory implements UserMemoryAccess {
     const inPage = offsetInPage(addr);
     if (inPage + length > PAGE_SIZE || length === 0) return -1;
     const page = (addr - inPage) * PER_PAGE;
+    const { tlb, location } = this;
     const slot = page & (TLB_SIZE - 1);
-    if (this.readTags[slot] === page) return this.readOffsets[slot]! + inPage;
-    const { location } = this;
+    if (tlb[slot] === page) return tlb[OFFSETS + slot]! + inPage;
     if (this.locate(addr - inPage, PAGE_SIZE, false, location) < 0 || location.fd >= 0) return -1;
-    this.readTags[slot] = page;
-    this.readOffsets[slot] = location.start;
+    tlb[slot] = page;
+    tlb[OFFSETS + slot] = location.start;
+    this.tlbUsed = true;
     return location.start + inPage;
   }
 
@@ -279,12 +286,13 @@ export abstract class UserMemory implements UserMemoryAccess {
     const inPage = offsetInPage(addr);
     if (inPage + length > PAGE_SIZE || length === 0) return -1;
     const page = (addr - inPage) * PER_PAGE;
-    const slot = page & (TLB_SIZE - 1);
-    if (this.writeTags[slot] === page) return this.writeOffsets[slot]! + inPage;
-    const { location } = this;
+    const { tlb, location } = this;
+    const slot = WRITABLE + (page & (TLB_SIZE - 1));
+    if (tlb[slot] === page) return tlb[OFFSETS + slot]! + inPage;
     if (this.locate(addr - inPage, PAGE_SIZE, true, location) < 0 || location.fd >= 0) return -1;
-    this.writeTags[slot] = page;
-    this.writeOffsets[slot] = location.start;
+    tlb[slot] = page;
+    tlb[OFFSETS + slot] = location.start;
+    this.tlbUsed = true;
     return location.start + inPage;
   }
 

@@ -46,6 +46,12 @@ export function isShared(vma: Vma): boolean {
   return (vma.flags & VM_SHARED) !== 0;
 }
 
+/** With other VM_* flags. */
+export function copyOf(vma: Vma, flags: number): Vma {
+  const { start, end, prot, maxProt, file, offset, name } = vma;
+  return { start, end, prot, maxProt, flags, file, offset, name };
+}
+
 /** The lowest address that nothing else may reach into. */
 export function guardedStart(vma: Vma): number {
   return vma.flags & VM_GROWSDOWN ? Math.max(vma.start - STACK_GUARD, 0) : vma.start;
