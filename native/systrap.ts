@@ -21,6 +21,8 @@ export interface SystrapCalls {
   systrapStart(): SystrapShared | string;
   /** The next stopped slot, or -1. */
   systrapPoll(deadlineNs: number): number;
+  /** Resumes what a poll would begin with. */
+  systrapLetGo(): void;
   /**
    * A copy of `space` (-1: of the template) with one thread in `slot`, its floating-point state that
    * of `from`. The new space, or -errno.

@@ -218,9 +218,8 @@ export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
 function adoptMemory(t: Task, p: PreparedProgram): void {
   const oldMm = t.mm;
   t.group.ownUsage.cpuNs += t.context.cpuTimeNs();
-  t.context.release();
   t.group.ownUsage.maxRssBytes = Math.max(t.group.ownUsage.maxRssBytes, oldMm.peakRssBytes);
-  oldMm.release();
+  t.kernel.endLater(t, t.context, oldMm);
   t.mm = p.mm;
   t.context = p.context;
   t.context.owner = t;

@@ -13,7 +13,7 @@ import {
 import { leaveRobustFutexes, wakeClearedTid } from './futex_exit.ts';
 import { claimMemory } from './ptrace_access.ts';
 import { notifyParent, retargetSignals, sendToGroup, sendToProcessGroup } from './signal_send.ts';
-import { TASK_DEAD, type Task } from './task.ts';
+import { TASK_DEAD, TASK_RUNNING, type Task } from './task.ts';
 import type { ProcessGroup, ThreadGroup } from './thread_group.ts';
 
 const CLD_EXITED = 1;
@@ -34,6 +34,7 @@ export function beginGroupExit(g: ThreadGroup, status: number): void {
 export function exitTask(t: Task): void {
   if (t.state === TASK_DEAD) return;
   const g = t.group;
+  const stopped = t.state !== TASK_RUNNING;
   t.abandonWait();
   leaveRobustFutexes(t);
   wakeClearedTid(t);
@@ -42,11 +43,11 @@ export function exitTask(t: Task): void {
   g.pastIo.add(t.io);
   t.state = TASK_DEAD;
   claimMemory(t);
-  t.context.release();
+  if (!stopped) t.context.release();
   t.files.release();
   t.fs.release();
   g.ownUsage.maxRssBytes = Math.max(g.ownUsage.maxRssBytes, t.mm.peakRssBytes);
-  t.mm.release();
+  t.kernel.endLater(t, t.context, t.mm);
   g.tasks.delete(t);
   if (t !== g.leader) t.container.pids.remove(g.pid, t.tid);
   if (g.tasks.size === 0) groupDied(g);

@@ -110,6 +110,9 @@ export class Kernel {
   /** How often a thread has stopped. */
   private stops = 0;
   private workDue: number;
+  /** Of tasks that have ended: given back when those that go on do. */
+  private endings: { readonly t: Task; readonly context: Context; readonly mm: MemoryManager }[] =
+    [];
   private readonly args = new SyscallArgs();
   private readonly runQueue: Task[] = [];
   private runHead = 0;
@@ -150,6 +153,7 @@ export class Kernel {
     while (!this.stopping) {
       this.runReady();
       if (this.stopping) return;
+      if (this.endings.length > 0) this.endContexts();
       if (this.platform.running === 0) {
         this.memory.reclaim();
         this.idleWatch.nothingRuns(this.stops);
@@ -162,6 +166,26 @@ export class Kernel {
         this.timers.runExpired(this.clock.monotonicNs());
       }
     }
+  }
+
+  /**
+   * Releases a context of `t`, which is stopped, and its share of `mm`, before anything else happens but
+   * after whoever waits for the task goes on.
+   */
+  endLater(t: Task, context: Context, mm: MemoryManager): void {
+    this.endings.push({ t, context, mm });
+  }
+
+  private endContexts(): void {
+    this.platform.letGo();
+    const { endings } = this;
+    this.endings = [];
+    for (const { t, context, mm } of endings) {
+      this.current = t;
+      context.release();
+      mm.release();
+    }
+    this.current = null;
   }
 
   /** Tasks that run, want to, or wait in a way that Linux counts as work. */

@@ -45,6 +45,9 @@ export interface Platform {
    */
   poll(deadlineNs: number): Context | null;
 
+  /** Has resumed contexts go on now, and not first with the next `poll`. */
+  letGo(): void;
+
   /**
    * Where call sites may be made to jump instead of executing `syscall`: with the number in rax and
    * the address behind the site's `syscall` in rcx; r11 is free. 0 when the platform has no such entry.

@@ -62,6 +62,11 @@ napi_value PollPlatform(napi_env env, napi_callback_info info) {
   return slot;
 }
 
+napi_value ResumeNow(napi_env, napi_callback_info) {
+  ApplyResumes();
+  return nullptr;
+}
+
 napi_value Stay(napi_env env, napi_callback_info) {
   return MakeNumber(env, systrap::StayOnCpu());
 }
@@ -170,6 +175,7 @@ napi_value RunTimeNs(napi_env env, napi_callback_info info) {
 void ExportSystrap(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "systrapStart", StartPlatform);
   Export(env, exports, "systrapPoll", PollPlatform);
+  Export(env, exports, "systrapLetGo", ResumeNow);
   Export(env, exports, "stayOnCpu", Stay);
   Export(env, exports, "systrapProcess", NewProcess);
   Export(env, exports, "systrapThread", NewThread);

@@ -126,6 +126,8 @@ export abstract class StubPlatform implements Platform {
     }
   }
 
+  letGo(): void {}
+
   poll(deadlineNs: number): StubContext | null {
     for (;;) {
       const slot = this.pollSlot(deadlineNs);

@@ -121,6 +121,10 @@ export class SystrapPlatform extends StubPlatform {
     return error < 0 ? error : this.attach(new SystrapContext(from.space, slot), from);
   }
 
+  override letGo(): void {
+    systrap.systrapLetGo();
+  }
+
   protected override pollSlot(deadlineNs: number): number {
     return systrap.systrapPoll(deadlineNs);
   }
