@@ -23,6 +23,24 @@ export interface Addon {
   addressOf(memory: ArrayBufferView | ArrayBuffer): number;
   /** CLOCK_MONOTONIC. */
   monotonicNs(): number;
+  /** Writes the attributes of a file to `attr`, as the body of an Rgetattr: 0 or -errno. `numbers`: see below. */
+  describeFile(fd: number, attr: Uint8Array, numbers: Uint32Array): number;
+  /**
+   * Opens (O_PATH) what a directory has under the byte string `name`, one component, and follows nothing; writes its
+   * attributes to `attr`. The descriptor, or -errno.
+   */
+  lookUp(directory: number, name: string, attr: Uint8Array, numbers: Uint32Array): number;
+  /**
+   * The same, but opens the file's contents with O_* flags. -EOPNOTSUPP when it is no regular file, with `attr`
+   * telling what it is. Nothing of a procfs is opened for writing.
+   */
+  openRegular(
+    directory: number,
+    name: string,
+    flags: number,
+    attr: Uint8Array,
+    numbers: Uint32Array,
+  ): number;
   /**
    * Writes the next entries of directory `fd`, with attributes, to `into` as records of an Rreaddirplus:
    * how many bytes. `status[0]` becomes 1 when there may be more, 0 at the end, or -errno. `numbers` is
@@ -121,6 +139,9 @@ export let addon: Addon & PlatformCalls;
 export let syscall: Addon['syscall'];
 export let addressOf: Addon['addressOf'];
 export let monotonicNs: Addon['monotonicNs'];
+export let describeFile: Addon['describeFile'];
+export let lookUp: Addon['lookUp'];
+export let openRegular: Addon['openRegular'];
 export let listDirectory: Addon['listDirectory'];
 export let realtimeNs: Addon['realtimeNs'];
 export let mapFile: Addon['mapFile'];
@@ -154,7 +175,7 @@ export function loadAddon(): void {
   addon = isSea()
     ? loadSealed()
     : dlopen(fileURLToPath(new URL('../build/runsc.node', import.meta.url)));
-  ({ listDirectory } = addon);
+  ({ describeFile, lookUp, openRegular, listDirectory } = addon);
   ({ syscall, addressOf, monotonicNs, realtimeNs, mapFile, mapPages } = addon);
   ({ mapFiles, fork, quietLoop } = addon);
   ({ exit, getpid, sampleClocks, tscInvariant, cpuid, stayOnCpu, keepMaps, trimMemory } = addon);

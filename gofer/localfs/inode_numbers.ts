@@ -9,8 +9,8 @@
  */
 import type { Stat } from '../../native/stat.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../../spec/linux/stat.ts';
-import { GETATTR_BASIC, GETATTR_BTIME, QTDIR, QTFILE, QTSYMLINK } from '../../spec/p9/constants.ts';
-import type { P9Attr, Qid } from '../../spec/p9/messages.ts';
+import { QTDIR, QTFILE, QTSYMLINK } from '../../spec/p9/constants.ts';
+import type { Qid } from '../../spec/p9/messages.ts';
 
 const LOW_BITS = 44;
 const MAX_INDEX = 2 ** (53 - LOW_BITS) - 1;
@@ -20,7 +20,7 @@ const DT_LNK = 10;
 export class InodeNumbers {
   /**
    * The combinations known: how many, then device major, minor and the inode number's upper bits of each.
-   * The addon's listDirectory reads it and adds to it.
+   * The addon, which tells of files, reads it and adds to it.
    */
   readonly table = new Uint32Array(1 + 3 * MAX_INDEX);
 
@@ -48,36 +48,6 @@ export class InodeNumbers {
     const path = this.path(s.devMajor, s.devMinor, s.inoLow, s.inoHigh);
     return { type: qidType(s.mode), version: (s.ctimeSec ^ s.ctimeNsec) >>> 0, path };
   }
-
-  attr(s: Stat): P9Attr {
-    return {
-      valid: GETATTR_BASIC | GETATTR_BTIME,
-      qid: this.qid(s),
-      mode: s.mode,
-      uid: s.uid,
-      gid: s.gid,
-      nlink: s.nlink,
-      rdev: deviceNumber(s.rdevMajor, s.rdevMinor),
-      size: s.size,
-      blksize: s.blksize,
-      blocks: s.blocks,
-      atimeSec: s.atimeSec,
-      atimeNsec: s.atimeNsec,
-      mtimeSec: s.mtimeSec,
-      mtimeNsec: s.mtimeNsec,
-      ctimeSec: s.ctimeSec,
-      ctimeNsec: s.ctimeNsec,
-      btimeSec: s.btimeSec,
-      btimeNsec: s.btimeNsec,
-      gen: 0,
-      dataVersion: 0,
-    };
-  }
-}
-
-/** makedev(3), whole: the minor's upper bits lie above the 12 bits of the major. */
-function deviceNumber(major: number, minor: number): number {
-  return (minor & 0xff) + (major & 0xfff) * 2 ** 8 + (minor >>> 8) * 2 ** 20;
 }
 
 export function qidType(mode: number): number {

@@ -7,6 +7,7 @@
  * and never changes, so no rename makes it another file. docs/decisions/gofer.md goes through the requests.
  */
 import * as fs from '../../native/fs.ts';
+import { describeFile, lookUp, openRegular } from '../../native/index.ts';
 import * as socket from '../../native/socket.ts';
 import * as stat from '../../native/stat.ts';
 import {
@@ -14,12 +15,13 @@ import {
   EADDRINUSE,
   EEXIST,
   EINVAL,
+  EISDIR,
   ENOENT,
   ENOSYS,
+  EOPNOTSUPP,
   ESTALE,
 } from '../../spec/linux/errno.ts';
 import {
-  AT_EMPTY_PATH,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
@@ -36,47 +38,34 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from '../../spec/linux/fcntl.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../spec/linux/socket.ts';
-import {
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-  S_IFSOCK,
-  UTIME_NOW,
-  UTIME_OMIT,
-} from '../../spec/linux/stat.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../spec/linux/stat.ts';
 import { PROC_SUPER_MAGIC } from '../../spec/linux/statfs.ts';
 import * as p9 from '../../spec/p9/constants.ts';
+import { getAttr, getMode, getQid } from '../../spec/p9/decoder.ts';
+import { ATTR_SIZE } from '../../spec/p9/encoder.ts';
 import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
-import type { CreatedFile, FileNode, FileStatfs, OpenNode, Owner } from '../server/backend.ts';
+import type {
+  CreatedFile,
+  FileNode,
+  FileStatfs,
+  OpenedChild,
+  OpenNode,
+  Owner,
+} from '../server/backend.ts';
 import { openError } from '../server/file_requests.ts';
 import type { InodeNumbers } from './inode_numbers.ts';
 import { OpenLocalDirectory, OpenLocalFile, OpenLocalSocket } from './open_local_file.ts';
+import { setTimes } from './set_times.ts';
+import { SharedFd } from './shared_fd.ts';
 
 const RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
 /** Open flags that a client may choose; their 9P values are the host's. */
 const OPEN_FLAGS =
   p9.P9_ACCMODE | p9.P9_TRUNC | p9.P9_APPEND | p9.P9_DSYNC | p9.P9_SYNC | p9.P9_NOATIME;
-const NSEC_PER_SEC = 1e9;
 
-/** A descriptor with several owners: fids of one file, and files that know their directory by it. */
-export class SharedFd {
-  readonly fd: number;
-  private refs = 1;
-
-  constructor(fd: number) {
-    this.fd = fd;
-  }
-
-  acquire(): SharedFd {
-    this.refs++;
-    return this;
-  }
-
-  release(): void {
-    if (--this.refs === 0) fs.close(this.fd);
-  }
-}
+/** What the addon told last of a file: the body of an Rgetattr. */
+const told = new Uint8Array(ATTR_SIZE);
+const toldView = new DataView(told.buffer);
 
 /** One component below `directory`, opened without following anything. */
 function openBeneath(directory: number, name: string, flags: number, mode: number): number {
@@ -111,27 +100,36 @@ export class LocalFile implements FileNode {
     this.fileType = fileType;
   }
 
-  /**
-   * The file that O_PATH descriptor `fd` (taken over, closed on failure) refers to; what is looked at on
-   * the way, its attributes, is added to `attrs`.
-   */
+  /** The file that O_PATH descriptor `fd` (taken over, closed on failure) refers to. */
   static of(
     fd: number,
     directory: SharedFd | null,
     name: string,
     numbers: InodeNumbers,
-    attrs: P9Attr[] | null = null,
   ): LocalFile | number {
-    const s = stat.statxOf(fd);
-    if (typeof s === 'number') {
-      fs.close(fd);
-      return s;
-    }
-    directory?.acquire();
-    const attr = attrs === null ? null : numbers.attr(s);
-    if (attr !== null) attrs!.push(attr);
-    const qid = attr?.qid ?? numbers.qid(s);
-    return new LocalFile(new SharedFd(fd), directory, name, numbers, qid, s.mode & S_IFMT);
+    const result = describeFile(fd, told, numbers.table);
+    if (result === 0) return LocalFile.told(fd, directory, name, numbers);
+    fs.close(fd);
+    return result;
+  }
+
+  /** The same, when the addon just told its attributes. */
+  private static told(
+    fd: number,
+    directory: SharedFd | null,
+    name: string,
+    numbers: InodeNumbers,
+  ): LocalFile {
+    const type = getMode(toldView, 0) & S_IFMT;
+    const self = new SharedFd(fd);
+    return new LocalFile(
+      self,
+      directory?.acquire() ?? null,
+      name,
+      numbers,
+      getQid(toldView, 8),
+      type,
+    );
   }
 
   get fd(): number {
@@ -154,14 +152,20 @@ export class LocalFile implements FileNode {
     this.directory?.release();
   }
 
-  walk(name: string, attrs: P9Attr[] | null = null): LocalFile | number {
-    const fd = openBeneath(this.fd, name, O_PATH, 0);
-    return fd < 0 ? fd : LocalFile.of(fd, this.self, name, this.numbers, attrs);
+  walk(name: string, into: Uint8Array | null = null, at = 0): LocalFile | number {
+    const fd = lookUp(this.fd, name, told, this.numbers.table);
+    if (fd < 0) return fd;
+    into?.set(told, at);
+    return LocalFile.told(fd, this.self, name, this.numbers);
+  }
+
+  tell(into: Uint8Array): number {
+    return describeFile(this.fd, into, this.numbers.table);
   }
 
   getattr(): P9Attr | number {
-    const s = stat.statxOf(this.fd);
-    return typeof s === 'number' ? s : this.numbers.attr(s);
+    const result = this.tell(told);
+    return result < 0 ? result : getAttr(toldView, 0);
   }
 
   setattr(c: Fields<'Tsetattr'>): number {
@@ -178,7 +182,7 @@ export class LocalFile implements FileNode {
       result = stat.fchmodPath(this.fd, c.mode & 0o7777);
     }
     if (result === 0 && (valid & (p9.SETATTR_ATIME | p9.SETATTR_MTIME)) !== 0) {
-      result = this.setTimes(c);
+      result = setTimes(this.fd, c);
     }
     return result;
   }
@@ -192,23 +196,6 @@ export class LocalFile implements FileNode {
     return result;
   }
 
-  private setTimes(c: Fields<'Tsetattr'>): number {
-    if (c.atimeNsec >= NSEC_PER_SEC || c.mtimeNsec >= NSEC_PER_SEC) return -EINVAL;
-    const nsec = (change: number, explicit: number, value: number): number => {
-      if ((c.valid & change) === 0) return UTIME_OMIT;
-      return (c.valid & explicit) === 0 ? UTIME_NOW : value;
-    };
-    return stat.utimensat(
-      this.fd,
-      '',
-      c.atimeSec,
-      nsec(p9.SETATTR_ATIME, p9.SETATTR_ATIME_SET, c.atimeNsec),
-      c.mtimeSec,
-      nsec(p9.SETATTR_MTIME, p9.SETATTR_MTIME_SET, c.mtimeNsec),
-      AT_EMPTY_PATH,
-    );
-  }
-
   open(flags: number): OpenNode | number {
     const refused = openError(this.fileType);
     if (refused < 0) return refused;
@@ -219,6 +206,14 @@ export class LocalFile implements FileNode {
     const how = flags & OPEN_FLAGS;
     const fd = this.reopen(how, (how & (p9.P9_ACCMODE | p9.P9_TRUNC)) !== 0);
     return fd < 0 ? fd : new OpenLocalFile(fd);
+  }
+
+  openChild(name: string, flags: number): OpenedChild | number {
+    const fd = openRegular(this.fd, name, flags & OPEN_FLAGS, told, this.numbers.table);
+    if (fd >= 0) return { fd, qid: getQid(toldView, 8) };
+    if (fd !== -EOPNOTSUPP) return fd;
+    const type = getMode(toldView, 0) & S_IFMT;
+    return type === S_IFDIR ? -EISDIR : openError(type) || fd;
   }
 
   /** A descriptor for the contents of this regular file. */

@@ -55,8 +55,15 @@ export interface FileNode {
   /** A host descriptor that tells the file's attributes and no more, for the client; or -1. */
   readonly pathDonation: number;
   clone(): FileNode;
-  /** Never follows a symbolic link. Adds the attributes of what is found to `attrs`. */
-  walk(name: string, attrs?: P9Attr[] | null): FileNode | number;
+  /**
+   * Never follows a symbolic link. Writes the attributes of what is found to `into`, from byte `at` on, as the body
+   * of an Rgetattr.
+   */
+  walk(name: string, into?: Uint8Array | null, at?: number): FileNode | number;
+  /** Writes its own: 0 or -errno. */
+  tell(into: Uint8Array): number;
+  /** Opens a regular file in this directory with P9_* flags, and follows nothing. */
+  openChild(name: string, flags: number): OpenedChild | number;
   getattr(): P9Attr | number;
   setattr(changes: Fields<'Tsetattr'>): number;
   /** Opens with P9_* flags. Only regular files and directories can be. */
@@ -86,6 +93,12 @@ export interface FileNode {
   removeXattr(name: string): number;
   statfs(): FileStatfs | number;
   release(): void;
+}
+
+/** An open file on its way to the client: whoever gets it owns the descriptor. */
+export interface OpenedChild {
+  readonly fd: number;
+  readonly qid: Qid;
 }
 
 export interface CreatedFile {

@@ -92,14 +92,10 @@ export function walkOpen(c: Connection, f: Fields<'Twalkopen'>): Fields<'Rwalkop
   if (!isPlainName(f.name) || (f.flags & P9_ACCMODE) === P9_ACCMODE) return -EINVAL;
   if (fid.node.fileType !== S_IFDIR) return -ENOTDIR;
   if (c.readonly && (f.flags & (P9_ACCMODE | P9_TRUNC)) !== 0) return -EROFS;
-  const node = fid.node.walk(f.name);
-  if (typeof node === 'number') return node;
-  const { qid, fileType } = node;
-  const opened = fileType === S_IFDIR ? -EISDIR : node.open(f.flags);
-  node.release();
+  const opened = fid.node.openChild(f.name, f.flags);
   if (typeof opened === 'number') return opened;
-  c.handOver(opened.donation);
-  return { qid, iounit: ((c.msize - IO_HEADER_SIZE) | IOUNIT_FD_DONATED) >>> 0 };
+  c.handOver(opened.fd);
+  return { qid: opened.qid, iounit: ((c.msize - IO_HEADER_SIZE) | IOUNIT_FD_DONATED) >>> 0 };
 }
 
 /** P9_PATH: a descriptor that tells the file's attributes; the fid is not opened. */

@@ -3,8 +3,9 @@
  */
 import { EBADF, EINVAL, ENOENT, ENOTDIR } from '../../spec/linux/errno.ts';
 import { S_IFDIR } from '../../spec/linux/stat.ts';
-import { NOFID, NONUNAME, XATTR_REPLACE } from '../../spec/p9/constants.ts';
-import type { Fields, P9Attr, Qid } from '../../spec/p9/messages.ts';
+import { MAX_WALK_ELEMENTS, NOFID, NONUNAME, XATTR_REPLACE } from '../../spec/p9/constants.ts';
+import { ATTR_SIZE } from '../../spec/p9/encoder.ts';
+import type { Fields, Qid } from '../../spec/p9/messages.ts';
 import type { FileNode } from './backend.ts';
 import type { Connection } from './connection.ts';
 import { Fid } from './fid.ts';
@@ -25,31 +26,34 @@ export function attach(c: Connection, f: Fields<'Tattach'>): Fields<'Rattach'> |
   return { qid: node.qid };
 }
 
-interface Walked {
-  /** Where the walk arrived (owned by the caller), or null when it stopped early. */
-  readonly node: FileNode | null;
-  /** Why it stopped, or 0. */
-  readonly error: number;
+/** Attributes of one component after another, each the body of an Rgetattr. */
+interface Attrs {
+  readonly bytes: Uint8Array;
+  length: number;
 }
 
-/** Walks from `start`, and tells of each component reached in `qids` or `attrs`. */
+/**
+ * Walks from `start`: where it arrived (owned by the caller), or why it stopped. Tells of each component reached in
+ * `qids` or `attrs`.
+ */
 function walkNames(
   start: FileNode,
   names: readonly string[],
   qids: Qid[] | null,
-  attrs: P9Attr[] | null,
-): Walked {
+  attrs: Attrs | null,
+): FileNode | number {
   let node = start.clone();
   for (const name of names) {
     let next: FileNode | number = -EINVAL;
     if (node.fileType !== S_IFDIR) next = -ENOTDIR;
-    else if (isPlainName(name)) next = node.walk(name, attrs);
+    else if (isPlainName(name)) next = node.walk(name, attrs?.bytes, attrs?.length);
     node.release();
-    if (typeof next === 'number') return { node: null, error: next };
+    if (typeof next === 'number') return next;
     node = next;
     qids?.push(node.qid);
+    if (attrs !== null) attrs.length += ATTR_SIZE;
   }
-  return { node, error: 0 };
+  return node;
 }
 
 /** Binds `newfid` to `node`, replacing `fid` when they are the same. `canBind` allowed it. */
@@ -69,9 +73,9 @@ export function walk(c: Connection, f: Fields<'Twalk'>): Fields<'Rwalk'> | numbe
   const allowed = canBind(c, from, f.fid, f.newfid);
   if (allowed < 0) return allowed;
   const qids: Qid[] = [];
-  const { node, error } = walkNames(from.node, f.names, qids, null);
-  if (node !== null) bind(c, from, f.fid, f.newfid, node);
-  else if (qids.length === 0) return error;
+  const node = walkNames(from.node, f.names, qids, null);
+  if (typeof node !== 'number') bind(c, from, f.fid, f.newfid, node);
+  else if (qids.length === 0) return node;
   return { qids };
 }
 
@@ -83,15 +87,18 @@ export function walkGetattr(
   if (from === undefined) return -EBADF;
   const allowed = canBind(c, from, f.fid, f.newfid);
   if (allowed < 0) return allowed;
-  const attrs: P9Attr[] = [];
+  const attrs: Attrs = { bytes: c.scratchBytes(MAX_WALK_ELEMENTS * ATTR_SIZE), length: 0 };
   if (f.names.length === 0) {
-    const attr = from.node.getattr();
-    if (typeof attr === 'number') return attr;
-    attrs.push(attr);
+    const result = from.node.tell(attrs.bytes);
+    if (result < 0) return result;
+    attrs.length = ATTR_SIZE;
   }
-  const { node, error } = walkNames(from.node, f.names, null, attrs);
-  if (node !== null) bind(c, from, f.fid, f.newfid, node);
-  return { ecode: -error, attrs };
+  const node = walkNames(from.node, f.names, null, attrs);
+  if (typeof node !== 'number') bind(c, from, f.fid, f.newfid, node);
+  return {
+    ecode: typeof node === 'number' ? -node : 0,
+    data: attrs.bytes.subarray(0, attrs.length),
+  };
 }
 
 export function clunk(c: Connection, f: Fields<'Tclunk'>): Fields<'Rclunk'> | number {

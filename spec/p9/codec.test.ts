@@ -42,7 +42,6 @@ const SAMPLES: Record<FieldType, unknown> = {
   names: ['a', '..', 'b'.repeat(255)],
   qids: [QID, QID],
   attr: ATTR,
-  attrs: [ATTR, ATTR],
   data: Uint8Array.of(1, 2, 3),
 };
 

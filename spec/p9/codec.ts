@@ -22,7 +22,6 @@ const PUT: Record<FieldType, Put> = {
   names: (e, v) => e.names(v),
   qids: (e, v) => e.qids(v),
   attr: (e, v) => e.attr(v),
-  attrs: (e, v) => e.attrs(v),
   data: (e, v) => e.data(v),
 };
 
@@ -39,7 +38,6 @@ const GET: Record<FieldType, Get> = {
   names: (d) => d.names(),
   qids: (d) => d.qids(),
   attr: (d) => d.attr(),
-  attrs: (d) => d.attrs(),
   data: (d) => d.data(),
 };
 

@@ -34,12 +34,27 @@ export function getQid(view: DataView, at: number): Qid {
   };
 }
 
+/** `mode` of the body of an Rgetattr that begins at `at`. */
+export function getMode(view: DataView, at: number): number {
+  return view.getUint32(at + 21, true);
+}
+
+/** The attributes in an Rwalkgetattr, or null when they are malformed. */
+export function decodeAttrs(data: Uint8Array): P9Attr[] | null {
+  const count = data.length / ATTR_SIZE;
+  if (!Number.isInteger(count) || count > MAX_WALK_ELEMENTS) return null;
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const attrs: P9Attr[] = [];
+  for (let at = 0; at < data.length; at += ATTR_SIZE) attrs.push(getAttr(view, at));
+  return attrs;
+}
+
 /** The body of Rgetattr, at the offsets that Encoder.attr writes. */
 export function getAttr(view: DataView, at: number): P9Attr {
   return {
     valid: getU64(view, at),
     qid: getQid(view, at + 8),
-    mode: view.getUint32(at + 21, true),
+    mode: getMode(view, at),
     uid: view.getUint32(at + 25, true),
     gid: view.getUint32(at + 29, true),
     nlink: getU64(view, at + 33),
@@ -166,10 +181,6 @@ export class Decoder {
 
   qids(): Qid[] {
     return this.list(QID_SIZE, () => this.qid());
-  }
-
-  attrs(): P9Attr[] {
-    return this.list(ATTR_SIZE, () => this.attr());
   }
 
   /** count[2] and that many items of at least `size` bytes each. */

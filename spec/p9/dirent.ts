@@ -1,7 +1,7 @@
 /**
  * The records inside Rreaddir and Rreaddirplus data.
  */
-import { Decoder, getAttr, getQid } from './decoder.ts';
+import { Decoder, getAttr, getMode, getQid } from './decoder.ts';
 import { type Encoder, QID_SIZE } from './encoder.ts';
 import type { P9Attr, Qid } from './messages.ts';
 
@@ -19,8 +19,6 @@ export interface DirentPlus {
   readonly type: number;
   readonly name: string;
 }
-
-const MODE_IN_ATTR = 8 + QID_SIZE;
 
 /**
  * An entry of an Rreaddirplus. Most of a tree's files are listed and never looked at: their attributes
@@ -45,7 +43,7 @@ export class ListedEntry implements DirentPlus {
     return getQid(this.view, this.at + 8).path;
   }
   get mode(): number {
-    return this.view.getUint32(this.at + MODE_IN_ATTR, true);
+    return getMode(this.view, this.at);
   }
   get attr(): P9Attr {
     return getAttr(this.view, this.at);

@@ -143,11 +143,6 @@ export class Encoder {
     put64(view, at + 145, a.dataVersion);
   }
 
-  attrs(list: readonly P9Attr[]): void {
-    this.u16(list.length);
-    for (const a of list) this.attr(a);
-  }
-
   data(src: Uint8Array): void {
     this.u32(src.length);
     const at = this.take(src.length);

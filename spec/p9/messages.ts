@@ -81,7 +81,6 @@ export interface FieldValues {
   names: readonly string[];
   qids: readonly Qid[];
   attr: P9Attr;
-  attrs: readonly P9Attr[];
   /** count[4] and that many bytes: a view of the message, valid until its buffer is reused. */
   data: Uint8Array;
 }
@@ -187,7 +186,8 @@ export const MESSAGES = {
   Tremove: [122, { fid: 'u32' }],
   Rremove: [123, {}],
   Twalkgetattr: [128, { fid: 'u32', newfid: 'u32', names: 'names' }],
-  Rwalkgetattr: [129, { ecode: 'u32', attrs: 'attrs' }],
+  /** Bodies of Rgetattr. */
+  Rwalkgetattr: [129, { ecode: 'u32', data: 'data' }],
   Treaddirplus: [130, { fid: 'u32', offset: 'u64', count: 'u32' }],
   Rreaddirplus: [131, { next: 'u64', data: 'data' }],
   Tsetowner: [132, { uid: 'u32' }],

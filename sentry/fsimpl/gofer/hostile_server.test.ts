@@ -7,6 +7,7 @@ import * as errno from '../../../spec/linux/errno.ts';
 import { SHUT_WR, SOCK_CLOEXEC, SOCK_STREAM } from '../../../spec/linux/socket.ts';
 import { encodeToBytes } from '../../../spec/p9/codec.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
+import { Encoder } from '../../../spec/p9/encoder.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import { Client } from './client.ts';
 
@@ -32,6 +33,13 @@ const ATTR: P9Attr = {
   gen: 0,
   dataVersion: 0,
 };
+/** The data of an Rwalkgetattr: `count` attributes, and `more` bytes. */
+function attrs(count: number, more = 0): Uint8Array {
+  const e = new Encoder(new Uint8Array(500));
+  for (let i = 0; i < count; i++) e.attr(ATTR);
+  return e.bytes.subarray(0, e.pos + more);
+}
+
 const HOW = { mode: 0o640, uid: 1234, gid: 4321 };
 
 function ok<T>(value: T | number): T {
@@ -92,7 +100,12 @@ describe('a hostile server', () => {
       encodeToBytes('Rlopen', tag, { qid, iounit: random(2) * p9.IOUNIT_FD_DONATED }, 500),
       encodeToBytes('Rwalk', tag, { qids: random(2) ? [] : [qid] }, 500),
       encodeToBytes('Rgetattr', tag, { attr: ATTR }, 500),
-      encodeToBytes('Rwalkgetattr', tag, { ecode: random(3), attrs: [ATTR] }, 500),
+      encodeToBytes(
+        'Rwalkgetattr',
+        tag,
+        { ecode: random(3), data: attrs(random(3), random(2)) },
+        500,
+      ),
       encodeToBytes(
         'Rreaddirplus',
         tag,

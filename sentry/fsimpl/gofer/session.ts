@@ -3,6 +3,7 @@
  */
 import { EINVAL, EIO, EMFILE, ENOENT } from '../../../spec/linux/errno.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
+import { decodeAttrs } from '../../../spec/p9/decoder.ts';
 import type { P9Attr } from '../../../spec/p9/messages.ts';
 import { type Channel, MAX_POSTED, type Ticket } from './channel.ts';
 
@@ -121,12 +122,16 @@ export class Session {
       return r;
     }
     const expected = Math.max(names.length, 1);
-    if (r.ecode === 0 && r.attrs.length === expected) {
-      return { fid: newfid, attrs: r.attrs, error: 0 };
+    const { ecode } = r;
+    const attrs = decodeAttrs(r.data);
+    if (attrs !== null && ecode === 0 && attrs.length === expected) {
+      return { fid: newfid, attrs, error: 0 };
     }
     this.unusedFid(newfid);
-    if (r.ecode === 0 || r.ecode > 4095 || r.attrs.length >= expected) return this.broken();
-    return { fid: -1, attrs: r.attrs, error: -r.ecode };
+    if (attrs === null || ecode === 0 || ecode > 4095 || attrs.length >= expected) {
+      return this.broken();
+    }
+    return { fid: -1, attrs, error: -ecode };
   }
 
   /** The server contradicts itself: nothing it says can be used any more. */

@@ -33,7 +33,7 @@ import {
 import { decodeMessage, encodeToBytes, type Message } from '../../../spec/p9/codec.ts';
 import * as p9 from '../../../spec/p9/constants.ts';
 import { encodeDirent, encodeDirentPlus } from '../../../spec/p9/dirent.ts';
-import { Encoder } from '../../../spec/p9/encoder.ts';
+import { ATTR_SIZE, Encoder } from '../../../spec/p9/encoder.ts';
 import type { Fields, MessageName, P9Attr, Qid } from '../../../spec/p9/messages.ts';
 import { Choices, must, type Target } from '../target.ts';
 
@@ -154,7 +154,10 @@ class Liar {
         const whole = Math.max(request.fields.names.length, 1);
         const n = choices.u8() < 220 ? whole : choices.u8() % 16;
         const ecode = n < whole ? choices.u16() : choices.u8() > 240 ? 2 : 0;
-        return ['Rwalkgetattr', { ecode, attrs: Array.from({ length: n }, () => this.attr()) }];
+        const e = new Encoder(new Uint8Array(16 * ATTR_SIZE));
+        for (let i = 0; i < n; i++) e.attr(this.attr());
+        const cut = choices.u8() > 240 ? 1 : 0;
+        return ['Rwalkgetattr', { ecode, data: e.bytes.subarray(0, Math.max(0, e.pos - cut)) }];
       }
       case 'Tread': {
         const data = new Uint8Array(count(choices.u16()));
