@@ -21,6 +21,7 @@ import {
 } from '../../spec/linux/elf.ts';
 import { EACCES, EINVAL, EIO, ENOEXEC, ENOMEM } from '../../spec/linux/errno.ts';
 import { ELF64_EHDR, ELF64_PHDR } from '../../spec/linux/layout/elf.ts';
+import { getU16, getU32, getU64 } from '../../spec/linux/little_endian.ts';
 import {
   MAP_ANONYMOUS,
   MAP_DENYWRITE,
@@ -42,6 +43,9 @@ import type { ProgramFile } from './load.ts';
 /** Linux's ELF_MIN_ALIGN rule: all program headers fit one 64 KiB block. */
 const MAX_HEADERS_LENGTH = 65536;
 const PATH_MAX = 4096;
+/** Of the fields that count, one by one: decoding all of them takes several times as long. */
+const EH = ELF64_EHDR.offsets;
+const PH = ELF64_PHDR.offsets;
 
 export interface Segment {
   readonly vaddr: number;
@@ -71,8 +75,14 @@ export function isElf(head: Uint8Array): boolean {
   return head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46;
 }
 
-/** Reads exactly `length` bytes, or gives null. */
-function readAt(file: ProgramFile, offset: number, length: number): Uint8Array | null {
+/** Exactly `length` bytes, of `head` if it has them and else read, or null. */
+function readAt(
+  file: ProgramFile,
+  head: Uint8Array,
+  offset: number,
+  length: number,
+): Uint8Array | null {
+  if (offset + length <= head.length) return head.subarray(offset, offset + length);
   if (offset > Number.MAX_SAFE_INTEGER - length) return null;
   const bytes = new Uint8Array(length);
   const buffer = IoBuffer.over(bytes);
@@ -83,24 +93,26 @@ function readAt(file: ProgramFile, offset: number, length: number): Uint8Array |
   return bytes;
 }
 
-/** Understands the headers. `head`: the first bytes of the file (as many as it has, up to a page). */
+/** Understands the headers. `head`: the first bytes of the file, as many as have been read. */
 export function parseElf(file: ProgramFile, head: Uint8Array): ElfImage | number {
   if (head.length < ELF64_EHDR.size || !isElf(head)) return -ENOEXEC;
-  const header = ELF64_EHDR.decode(head, 0);
   if (head[EI_CLASS] !== ELFCLASS64 || head[EI_DATA] !== ELFDATA2LSB) return -ENOEXEC;
-  if (header.e_type !== ET_EXEC && header.e_type !== ET_DYN) return -ENOEXEC;
-  if (header.e_machine !== EM_X86_64 || header.e_phentsize !== ELF64_PHDR.size) return -ENOEXEC;
-  const count = header.e_phnum;
+  const type = getU16(head, EH.e_type);
+  if (type !== ET_EXEC && type !== ET_DYN) return -ENOEXEC;
+  if (getU16(head, EH.e_machine) !== EM_X86_64) return -ENOEXEC;
+  if (getU16(head, EH.e_phentsize) !== ELF64_PHDR.size) return -ENOEXEC;
+  const count = getU16(head, EH.e_phnum);
   const length = count * ELF64_PHDR.size;
   if (count === 0 || length > MAX_HEADERS_LENGTH) return -ENOEXEC;
-  if (header.e_phoff > Number.MAX_SAFE_INTEGER - length) return -EINVAL;
-  const headers = readAt(file, header.e_phoff, length);
+  const headersOffset = getU64(head, EH.e_phoff);
+  if (headersOffset > Number.MAX_SAFE_INTEGER - length) return -EINVAL;
+  const headers = readAt(file, head, headersOffset, length);
   if (headers === null) return -ENOEXEC;
-  return parseHeaders(file, headers, {
-    movable: header.e_type === ET_DYN,
-    entry: header.e_entry,
+  return parseHeaders(file, head, headers, {
+    movable: type === ET_DYN,
+    entry: getU64(head, EH.e_entry),
     headerCount: count,
-    headersOffset: header.e_phoff,
+    headersOffset,
   });
 }
 
@@ -111,31 +123,42 @@ interface Fixed {
   readonly headersOffset: number;
 }
 
-function parseHeaders(file: ProgramFile, headers: Uint8Array, fixed: Fixed): ElfImage | number {
+function parseHeaders(
+  file: ProgramFile,
+  head: Uint8Array,
+  headers: Uint8Array,
+  fixed: Fixed,
+): ElfImage | number {
   const segments: Segment[] = [];
   let interpreter: string | null = null;
   let executableStack = false;
   let headersAddress = -1;
   let alignment = PAGE_SIZE;
-  for (let i = 0; i < fixed.headerCount; i++) {
-    const p = ELF64_PHDR.decode(headers, i * ELF64_PHDR.size);
-    if (p.p_type === PT_LOAD) {
-      const segment = newSegment(p.p_vaddr, p.p_offset, p.p_filesz, p.p_memsz, p.p_flags);
+  for (let at = 0; at < headers.length; at += ELF64_PHDR.size) {
+    const type = getU32(headers, at + PH.p_type);
+    if (type === PT_LOAD) {
+      const segment = newSegment(headers, at);
       if (typeof segment === 'number') return segment;
       if (segment.memorySize > 0) segments.push(segment);
-      alignment = Math.max(alignment, usableAlignment(p.p_align));
-      const inside = fixed.headersOffset - p.p_offset;
-      if (headersAddress < 0 && inside >= 0 && inside < p.p_filesz) {
-        headersAddress = p.p_vaddr + inside;
+      alignment = Math.max(alignment, usableAlignment(getU64(headers, at + PH.p_align)));
+      const inside = fixed.headersOffset - segment.offset;
+      if (headersAddress < 0 && inside >= 0 && inside < segment.fileSize) {
+        headersAddress = segment.vaddr + inside;
       }
-    } else if (p.p_type === PT_INTERP && interpreter === null) {
-      const name = readInterpreter(file, p.p_offset, p.p_filesz);
+    } else if (type === PT_INTERP && interpreter === null) {
+      const name = readInterpreter(
+        file,
+        head,
+        getU64(headers, at + PH.p_offset),
+        getU64(headers, at + PH.p_filesz),
+      );
       if (typeof name === 'number') return name;
       interpreter = name;
-    } else if (p.p_type === PT_GNU_STACK) {
-      executableStack = (p.p_flags & PF_X) !== 0;
-    } else if (p.p_type === PT_PHDR && p.p_vaddr < Number.MAX_SAFE_INTEGER) {
-      headersAddress = p.p_vaddr;
+    } else if (type === PT_GNU_STACK) {
+      executableStack = (getU32(headers, at + PH.p_flags) & PF_X) !== 0;
+    } else if (type === PT_PHDR) {
+      const address = getU64(headers, at + PH.p_vaddr);
+      if (address < Number.MAX_SAFE_INTEGER) headersAddress = address;
     }
   }
   if (segments.length === 0) return -ENOEXEC;
@@ -156,13 +179,13 @@ function parseHeaders(file: ProgramFile, headers: Uint8Array, fixed: Fixed): Elf
   };
 }
 
-function newSegment(
-  vaddr: number,
-  offset: number,
-  fileSize: number,
-  memorySize: number,
-  flags: number,
-): Segment | number {
+/** The segment of the program header at byte `at`. */
+function newSegment(headers: Uint8Array, at: number): Segment | number {
+  const flags = getU32(headers, at + PH.p_flags);
+  const offset = getU64(headers, at + PH.p_offset);
+  const vaddr = getU64(headers, at + PH.p_vaddr);
+  const fileSize = getU64(headers, at + PH.p_filesz);
+  const memorySize = getU64(headers, at + PH.p_memsz);
   const most = Number.MAX_SAFE_INTEGER / 4;
   if (fileSize > memorySize) return -EINVAL;
   if (vaddr > most || offset > most || memorySize > most) return -ENOMEM;
@@ -179,9 +202,14 @@ function usableAlignment(align: number): number {
   return isPower ? align : PAGE_SIZE;
 }
 
-function readInterpreter(file: ProgramFile, offset: number, length: number): string | number {
+function readInterpreter(
+  file: ProgramFile,
+  head: Uint8Array,
+  offset: number,
+  length: number,
+): string | number {
   if (length < 2 || length > PATH_MAX) return -ENOEXEC;
-  const bytes = readAt(file, offset, length);
+  const bytes = readAt(file, head, offset, length);
   if (bytes === null) return -EIO;
   if (bytes[length - 1] !== 0) return -ENOEXEC;
   return decodeByteString(bytes, 0, bytes.indexOf(0));

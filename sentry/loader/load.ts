@@ -35,7 +35,7 @@ import { pageCeil } from '../mm/page.ts';
 import { VM_DONTDUMP, VM_SPECIAL } from '../mm/vma.ts';
 import { type ElfImage, type LoadedImage, mapImage, parseElf } from './elf.ts';
 import { chooseLayout } from './layout.ts';
-import { HEAD_LENGTH, isScript, parseScript } from './script.ts';
+import { isScript, parseScript } from './script.ts';
 import { buildStack, checkArguments } from './stack.ts';
 
 /** An executable file, opened for reading and already checked for permission. */
@@ -90,6 +90,8 @@ export interface LoadedProgram {
 /** Interpreters in a row, scripts of scripts, that Linux allows. */
 const MAX_DEPTH = 5;
 const COMM_LENGTH = 15;
+/** Read first of a file: a script's first line, or the headers of nearly every program. */
+const HEAD_LENGTH = 1024;
 /** Clock ticks per second for times(2). */
 const USER_HZ = 100;
 

@@ -2,8 +2,8 @@
 import { ENOEXEC } from '../../spec/linux/errno.ts';
 import { decodeByteString } from '../base/byte_string.ts';
 
-/** What is looked at of a file to tell what it is (Linux's BINPRM_BUF_SIZE). */
-export const HEAD_LENGTH = 256;
+/** What counts of a file as its first line (Linux's BINPRM_BUF_SIZE). */
+const MOST_LINE = 256;
 
 export interface Script {
   readonly interpreter: string;
@@ -16,13 +16,13 @@ export function isScript(head: Uint8Array): boolean {
 }
 
 /**
- * Understands the first line. `head` holds the first HEAD_LENGTH bytes, or the whole file when it is
+ * Understands the first line. `head` holds the first 256 bytes or more, or the whole file when it is
  * shorter. -ENOEXEC when there is no interpreter, or its name is cut off.
  */
 export function parseScript(head: Uint8Array): Script | number {
-  const text = decodeByteString(head, 2);
+  const text = decodeByteString(head, 2, Math.min(head.length, MOST_LINE));
   const newline = text.search(/[\n\0]/);
-  const whole = newline >= 0 || head.length < HEAD_LENGTH;
+  const whole = newline >= 0 || head.length < MOST_LINE;
   const line = newline >= 0 ? text.slice(0, newline) : text;
   const trimmed = line.replace(/^[ \t]+/, '');
   const space = trimmed.search(/[ \t]/);

@@ -19,7 +19,7 @@ export function getS8(bytes: Uint8Array, at: number): number {
 }
 
 export function getU16(bytes: Uint8Array, at: number): number {
-  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+  return bytes[at]! | (bytes[at + 1]! << 8);
 }
 
 export function getS16(bytes: Uint8Array, at: number): number {
@@ -27,12 +27,8 @@ export function getS16(bytes: Uint8Array, at: number): number {
 }
 
 export function getS32(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] ?? 0) |
-    ((bytes[at + 1] ?? 0) << 8) |
-    ((bytes[at + 2] ?? 0) << 16) |
-    ((bytes[at + 3] ?? 0) << 24)
-  );
+  // What is not there counts as 0 for these operators.
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
 export function getU32(bytes: Uint8Array, at: number): number {
