@@ -120,14 +120,14 @@ function fail(message: string): never {
 }
 
 /** What the host's own auxiliary vector says of the processor. */
-function hardwareEntries(words: BigUint64Array, platform: Platform): [number, number][] {
-  const entries: [number, number][] = [];
+function hardwareEntries(words: BigUint64Array, platform: Platform): number[] {
+  const entries: number[] = [];
   for (let i = 0; i + 1 < words.length; i += 2) {
     const type = Number(words[i]);
     if (!HARDWARE_ENTRIES.includes(type)) continue;
     // With an entry for patched call sites the gs base of zero is not what the processor holds.
     const hidden = type === AT_HWCAP2 && platform.callEntry !== 0 ? HWCAP2_FSGSBASE : 0;
-    entries.push([type, (Number(words[i + 1]) & ~hidden) >>> 0]);
+    entries.push(type, (Number(words[i + 1]) & ~hidden) >>> 0);
   }
   return entries;
 }

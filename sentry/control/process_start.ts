@@ -21,6 +21,7 @@ import { RLIMIT_NOFILE, rlimitNumber } from '../../spec/linux/resource.ts';
 import { SI_KERNEL, SIGCHLD, SIGKILL } from '../../spec/linux/signal.ts';
 import type { Capabilities, Process } from '../../spec/oci/config.ts';
 import { decodeByteString } from '../base/byte_string.ts';
+import { StringList } from '../base/string_list.ts';
 import type { Container } from '../kernel/container.ts';
 import { prepareProgram } from '../kernel/exec.ts';
 import { FdTable } from '../kernel/fd_table.ts';
@@ -199,7 +200,9 @@ export function startProcess(
   const name = args[0] as string;
   const found = findProgram(container, caller, name, env);
   if (typeof found === 'number') return fail(programError(p.args[0] as string, found));
-  const program = prepareProgram(kernel, caller, { ...found, argv: args, envp: env, limits });
+  const argv = StringList.of(args);
+  const envp = StringList.of(env);
+  const program = prepareProgram(kernel, caller, { ...found, argv, envp, limits });
   if (typeof program === 'number') return fail(programError(p.args[0] as string, program));
 
   const pids = container.pids;

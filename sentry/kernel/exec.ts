@@ -8,6 +8,7 @@ import { MS_NOEXEC, MS_NOSUID } from '../../spec/linux/mount.ts';
 import { RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../spec/linux/stat.ts';
+import type { StringList } from '../base/string_list.ts';
 import { type LoadedProgram, loadProgram, type ProgramFile } from '../loader/load.ts';
 import { isScript } from '../loader/script.ts';
 import { IoBuffer } from '../mm/io_buffer.ts';
@@ -37,9 +38,8 @@ export interface ExecRequest {
   readonly filename: string;
   /** By descriptor, without a name (fexecve(3)): comm is then the file's own name. */
   readonly nameless?: boolean;
-  /** Byte strings. */
-  readonly argv: readonly string[];
-  readonly envp: readonly string[];
+  readonly argv: StringList;
+  readonly envp: StringList;
   /** Of the process. */
   readonly limits: ResourceLimits;
   /** Other processes share the caller's root and working directory (CLONE_FS). */

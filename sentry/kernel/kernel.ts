@@ -57,8 +57,8 @@ export interface KernelParts {
   readonly memory: MemoryFile;
   /** How the memory manager reaches pages of host files. */
   readonly hostFiles: HostFileAccess;
-  /** Auxiliary vector entries about the processor (AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ). */
-  readonly hardware: readonly (readonly [number, number])[];
+  /** Of the auxiliary vector what is about the processor (AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ), each and its value. */
+  readonly hardware: readonly number[];
   /** Null: programs run without a vDSO. */
   readonly vdso: VdsoPages | null;
   readonly clock: Clock;
@@ -78,8 +78,8 @@ export class Kernel {
   readonly memory: MemoryFile;
   /** How the memory manager reaches pages of host files. */
   readonly hostFiles: HostFileAccess;
-  /** Auxiliary vector entries about the processor (AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ). */
-  readonly hardware: readonly (readonly [number, number])[];
+  /** Of the auxiliary vector what is about the processor (AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ), each and its value. */
+  readonly hardware: readonly number[];
   /** Null: programs run without a vDSO. */
   readonly vdso: VdsoPages | null;
   readonly clock: Clock;

@@ -12,6 +12,7 @@ import {
 import { E2BIG, EIO, ELOOP, ENOENT, ENOEXEC } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../spec/linux/mman.ts';
 import { byteStringBytes } from '../base/byte_string.ts';
+import { StringList } from '../base/string_list.ts';
 import { difference, FakeFile, FakeHost } from '../mm/fake_space.ts';
 import type { IoBuffer } from '../mm/io_buffer.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
@@ -62,8 +63,8 @@ class Bench {
     return loadProgram(this.mm, {
       file,
       filename: path,
-      argv: ['name', 'one'],
-      envp: ['A=b'],
+      argv: StringList.of(['name', 'one']),
+      envp: StringList.of(['A=b']),
       open,
       uid: 1,
       euid: 2,
@@ -174,8 +175,8 @@ describe('programs', () => {
   test('too many arguments', () => {
     const bench = new Bench();
     bench.files.set('/t', tiny());
-    expect(bench.load('/t', { argv: ['x'.repeat(131072)] })).toBe(-E2BIG);
-    const many = new Array(300).fill('y'.repeat(10000));
+    expect(bench.load('/t', { argv: StringList.of(['x'.repeat(131072)]) })).toBe(-E2BIG);
+    const many = StringList.of(new Array(300).fill('y'.repeat(10000)));
     expect(bench.load('/t', { argv: many })).toBe(-E2BIG);
     expect(bench.opened.every((file) => !file.open)).toBe(true);
   });
@@ -234,8 +235,8 @@ describe('bad files', () => {
       const loaded = loadProgram(mm, {
         file,
         filename: '/t',
-        argv: [],
-        envp: [],
+        argv: new StringList(),
+        envp: new StringList(),
         open: () => bench.program(original),
         uid: 0,
         euid: 0,

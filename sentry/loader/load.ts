@@ -28,6 +28,7 @@ import {
   PROT_EXEC,
   PROT_READ,
 } from '../../spec/linux/mman.ts';
+import { StringList } from '../base/string_list.ts';
 import { IoBuffer } from '../mm/io_buffer.ts';
 import type { Mappable } from '../mm/mappable.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
@@ -51,9 +52,8 @@ export interface LoadRequest {
   readonly file: ProgramFile;
   /** As the caller named it (AT_EXECFN; what a script's interpreter is given). */
   readonly filename: string;
-  /** Byte strings. */
-  readonly argv: readonly string[];
-  readonly envp: readonly string[];
+  readonly argv: StringList;
+  readonly envp: StringList;
   /** Opens an interpreter (of a script or PT_INTERP) with execve's checks; -errno when it may not. */
   readonly open: (path: string) => ProgramFile | number;
   readonly uid: number;
@@ -66,8 +66,8 @@ export interface LoadRequest {
   readonly stackLimit: number;
   readonly random: (into: Uint8Array) => void;
   readonly vdso: VdsoPages | null;
-  /** AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ and the like with their values, from the host's vector. */
-  readonly hardware?: readonly (readonly [number, number])[];
+  /** AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ and the like, each and its value, from the host's vector. */
+  readonly hardware?: readonly number[];
 }
 
 /** The vDSO: its image and data page, mapped next to each other. */
@@ -99,7 +99,7 @@ const USER_HZ = 100;
 interface Resolved {
   readonly file: ProgramFile;
   readonly head: Uint8Array;
-  readonly argv: readonly string[];
+  readonly argv: StringList;
 }
 
 /**
@@ -144,7 +144,9 @@ function resolveScripts(request: LoadRequest): Resolved | number {
     if (typeof script === 'number') return script;
     if (depth >= MAX_DEPTH) return -ELOOP;
     const { interpreter, argument } = script;
-    argv = [interpreter, ...(argument === null ? [] : [argument]), name, ...argv.slice(1)];
+    const rest = argv;
+    argv = StringList.of(argument === null ? [interpreter, name] : [interpreter, argument, name]);
+    argv.addRest(rest);
     name = interpreter;
     const opened = request.open(interpreter);
     if (typeof opened === 'number') return opened;
@@ -159,7 +161,7 @@ function loadResolved(
 ): LoadedProgram | number {
   const { file, head } = resolved;
   // A program without argv[0] would take its first environment string for it.
-  const argv = resolved.argv.length > 0 ? resolved.argv : [''];
+  const argv = resolved.argv.count > 0 ? resolved.argv : StringList.of(['']);
   const tooBig = checkArguments(request.filename, argv, request.envp, request.stackLimit);
   if (tooBig < 0) return tooBig;
   const image = parseElf(file, head);
@@ -255,22 +257,13 @@ function auxiliaryVector(
   program: LoadedImage,
   interpreterBase: number,
   vdso: number,
-): (readonly [number, number])[] {
-  return [
-    ...(vdso > 0 ? [[AT_SYSINFO_EHDR, vdso] as const] : []),
-    ...(request.hardware ?? []),
-    [AT_PAGESZ, PAGE_SIZE],
-    [AT_CLKTCK, USER_HZ],
-    [AT_PHDR, program.headersAddress],
-    [AT_PHENT, ELF64_PHDR.size],
-    [AT_PHNUM, image.headerCount],
-    [AT_BASE, interpreterBase],
-    [AT_FLAGS, 0],
-    [AT_ENTRY, program.entry],
-    [AT_UID, request.uid],
-    [AT_EUID, request.euid],
-    [AT_GID, request.gid],
-    [AT_EGID, request.egid],
-    [AT_SECURE, request.secure ? 1 : 0],
-  ];
+): number[] {
+  const entries = vdso > 0 ? [AT_SYSINFO_EHDR, vdso] : [];
+  if (request.hardware !== undefined) for (const word of request.hardware) entries.push(word);
+  entries.push(AT_PAGESZ, PAGE_SIZE, AT_CLKTCK, USER_HZ);
+  entries.push(AT_PHDR, program.headersAddress, AT_PHENT, ELF64_PHDR.size);
+  entries.push(AT_PHNUM, image.headerCount, AT_BASE, interpreterBase, AT_FLAGS, 0);
+  entries.push(AT_ENTRY, program.entry, AT_UID, request.uid, AT_EUID, request.euid);
+  entries.push(AT_GID, request.gid, AT_EGID, request.egid, AT_SECURE, request.secure ? 1 : 0);
+  return entries;
 }

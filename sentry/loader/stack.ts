@@ -5,7 +5,7 @@
  *   high   00000000  filename  envp strings  argv strings  platform  random bytes
  *          (aligned) auxv ... AT_NULL   envp[] NULL   argv[] NULL   argc         low
  */
-import { AT_EXECFN, AT_NULL, AT_PLATFORM, AT_RANDOM } from '../../spec/linux/elf.ts';
+import { AT_EXECFN, AT_PLATFORM, AT_RANDOM } from '../../spec/linux/elf.ts';
 import { E2BIG } from '../../spec/linux/errno.ts';
 import {
   MAP_ANONYMOUS,
@@ -18,6 +18,7 @@ import {
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
 import { encodeByteString } from '../base/byte_string.ts';
+import type { StringList } from '../base/string_list.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
 import { pageCeil } from '../mm/page.ts';
 import { VM_STACK } from '../mm/vma.ts';
@@ -31,33 +32,46 @@ const MOST_ARGUMENTS = 6 * 1024 * 1024;
 const USED_ROOM = 16 * 1024;
 const SPARE_ROOM = 112 * 1024;
 const PLATFORM = 'x86_64';
+const RANDOM_BYTES = 16;
 const TWO_32 = 2 ** 32;
 
 export interface StackContents {
   readonly filename: string;
-  readonly argv: readonly string[];
-  readonly envp: readonly string[];
-  /** Pairs of AT_* and value; AT_RANDOM, AT_EXECFN, AT_PLATFORM and AT_NULL are added here. */
-  readonly auxv: readonly (readonly [number, number])[];
+  readonly argv: StringList;
+  readonly envp: StringList;
+  /** AT_* and value by turns; AT_RANDOM, AT_EXECFN, AT_PLATFORM and AT_NULL are added here. */
+  readonly auxv: readonly number[];
   readonly randomBytes: Uint8Array;
 }
 
 /** 0, or -E2BIG. */
 export function checkArguments(
   filename: string,
-  argv: readonly string[],
-  envp: readonly string[],
+  argv: StringList,
+  envp: StringList,
   stackLimit: number,
 ): number {
   const limit = Math.max(Math.min(MOST_ARGUMENTS, stackLimit / 4), ARG_MAX);
-  let total = filename.length + 1 + (argv.length + envp.length) * 8;
-  for (const list of [argv, envp]) {
-    for (const text of list) {
-      if (text.length >= MAX_ARG_STRLEN) return -E2BIG;
-      total += text.length + 1;
-    }
+  const strings = argv.byteLength + envp.byteLength;
+  if (filename.length + 1 + (argv.count + envp.count) * 8 + strings > limit) return -E2BIG;
+  if (strings <= MAX_ARG_STRLEN) return 0;
+  return argv.longest > MAX_ARG_STRLEN || envp.longest > MAX_ARG_STRLEN ? -E2BIG : 0;
+}
+
+/** Puts `value` at 64-bit word `at`. */
+function putWord(words: Uint32Array, at: number, value: number): void {
+  // What does not fit such an element is cut off.
+  words[2 * at] = value;
+  words[2 * at + 1] = value / TWO_32;
+}
+
+/** Puts the addresses of `list`, which begins at `address`, and NULL behind. The word after that. */
+function putPointers(words: Uint32Array, at: number, list: StringList, address: number): number {
+  const { ends } = list;
+  for (let i = 0; i < ends.length; i++) {
+    putWord(words, at + i, i === 0 ? address : address + ends[i - 1]!);
   }
-  return total > limit ? -E2BIG : 0;
+  return at + ends.length + 1;
 }
 
 /** Maps the stack below `top` and fills it. The stack pointer, or -errno. Sets mm's bounds. */
@@ -67,55 +81,29 @@ export function buildStack(
   executable: boolean,
   contents: StackContents,
 ): number {
-  const { filename, argv, envp } = contents;
-  const strings = [...argv, ...envp, filename];
-  let stringBytes = 8 + PLATFORM.length + 1 + 16;
-  for (const text of strings) stringBytes += text.length + 1;
-  const auxPairs = contents.auxv.length + 4;
-  const words = 1 + argv.length + 1 + envp.length + 1 + 2 * auxPairs;
+  const { filename, argv, envp, auxv } = contents;
+  const fixed = RANDOM_BYTES + PLATFORM.length + 1 + filename.length + 1 + 8;
+  const stringBytes = fixed + argv.byteLength + envp.byteLength;
+  const words = 1 + argv.count + 1 + envp.count + 1 + auxv.length + 2 * 4;
   const pointer = alignDown(top - stringBytes - 8 * words);
   const image = new Uint8Array(top - pointer);
-  const view = new DataView(image.buffer);
-  const putWord = (at: number, value: number) => {
-    view.setUint32(at, value % TWO_32, true);
-    view.setUint32(at + 4, Math.floor(value / TWO_32), true);
-  };
+  const randomAt = top - stringBytes;
+  const platformAt = randomAt + RANDOM_BYTES;
+  const argvAt = platformAt + PLATFORM.length + 1;
+  const envpAt = argvAt + argv.byteLength;
+  const filenameAt = envpAt + envp.byteLength;
+  image.set(contents.randomBytes, randomAt - pointer);
+  encodeByteString(PLATFORM, image, platformAt - pointer);
+  image.set(argv.bytes, argvAt - pointer);
+  image.set(envp.bytes, envpAt - pointer);
+  encodeByteString(filename, image, filenameAt - pointer);
 
-  let text = image.length - stringBytes;
-  image.set(contents.randomBytes.subarray(0, 16), text);
-  const randomAt = pointer + text;
-  text += 16;
-  const platformAt = pointer + text;
-  text += encodeByteString(PLATFORM, image, text) + 1;
-  const addresses: number[] = [];
-  for (const string of strings) {
-    addresses.push(pointer + text);
-    text += encodeByteString(string, image, text) + 1;
-  }
-
-  const filenameAt = addresses[addresses.length - 1]!;
-  let at = 0;
-  const next = (value: number) => {
-    putWord(at, value);
-    at += 8;
-  };
-  next(argv.length);
-  for (let i = 0; i < argv.length; i++) next(addresses[i]!);
-  next(0);
-  for (let i = 0; i < envp.length; i++) next(addresses[argv.length + i]!);
-  next(0);
-  const auxvAt = at;
-  const auxv = [
-    ...contents.auxv,
-    [AT_RANDOM, randomAt],
-    [AT_EXECFN, filenameAt],
-    [AT_PLATFORM, platformAt],
-    [AT_NULL, 0],
-  ] as const;
-  for (const [type, value] of auxv) {
-    next(type);
-    next(value);
-  }
+  const view = new Uint32Array(image.buffer);
+  putWord(view, 0, argv.count);
+  const afterArgv = putPointers(view, 1, argv, argvAt);
+  const auxvAt = putPointers(view, afterArgv, envp, envpAt);
+  const all = [...auxv, AT_RANDOM, randomAt, AT_EXECFN, filenameAt, AT_PLATFORM, platformAt];
+  for (let i = 0; i < all.length; i++) putWord(view, auxvAt + i, all[i]!);
 
   // Apart, so that the upper part is small enough to get pages that are there already.
   const used = pageCeil(image.length) + USED_ROOM;
@@ -126,11 +114,11 @@ export function buildStack(
   const written = mm.copyOut(pointer, image);
   if (written < 0) return written;
   mm.stackStart = pointer;
-  mm.argStart = addresses[0] ?? filenameAt;
-  mm.argEnd = addresses[argv.length]!;
-  mm.envStart = mm.argEnd;
+  mm.argStart = argvAt;
+  mm.argEnd = envpAt;
+  mm.envStart = envpAt;
   mm.envEnd = filenameAt;
-  mm.auxv = image.slice(auxvAt, at);
+  mm.auxv = image.slice(8 * auxvAt, 8 * (auxvAt + all.length + 2));
   return pointer;
 }
 

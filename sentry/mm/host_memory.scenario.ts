@@ -22,6 +22,7 @@ import {
   SYS_wait4,
   SYS_write,
 } from '../../spec/linux/syscall_numbers.ts';
+import { StringList } from '../base/string_list.ts';
 import { loadProgram } from '../loader/load.ts';
 import {
   type Context,
@@ -115,8 +116,8 @@ function boot(path: string): Process {
       close: () => {},
     },
     filename: path,
-    argv: ['program', 'argument'],
-    envp: ['A=b'],
+    argv: StringList.of(['program', 'argument']),
+    envp: StringList.of(['A=b']),
     open: () => -ENOSYS,
     uid: 0,
     euid: 0,

@@ -9,6 +9,7 @@
 import { EFAULT, EINVAL, ENAMETOOLONG } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE } from '../../spec/linux/mman.ts';
 import { decodeByteString } from '../base/byte_string.ts';
+import type { StringList } from '../base/string_list.ts';
 import { copyBytes, IoBuffer, type Location, type UserMemoryAccess } from './io_buffer.ts';
 import type { MemoryFile } from './memory_file.ts';
 import { offsetInPage } from './page.ts';
@@ -191,15 +192,41 @@ export abstract class UserMemory implements UserMemoryAccess {
         got += length;
         continue;
       }
-      const n = this.accessible(at, Math.min(length, STRING_PIECE), false);
-      const piece = stringPiece.subarray(0, n);
-      if (n === 0 || this.copyIn(at, piece) < 0) return -EFAULT;
+      const piece = this.hostPiece(at, length);
+      if (piece === null) return -EFAULT;
       const nul = piece.indexOf(0);
       if (nul >= 0) return text + decodeByteString(piece, 0, nul);
       text += decodeByteString(piece);
       got += piece.length;
     }
     return -ENAMETOOLONG;
+  }
+
+  /** The same, added to `list` with its NUL: 0, -EFAULT or -ENAMETOOLONG, after which it has a part. */
+  addString(addr: number, max: number, list: StringList): number {
+    for (let got = 0; got < max; ) {
+      const at = addr + got;
+      const length = Math.min(PAGE_SIZE - offsetInPage(at), max - got);
+      const from = this.readable(at, 1);
+      const inMemory = from < 0 ? null : this.memory.bytes.subarray(from, from + length);
+      const piece = inMemory ?? this.hostPiece(at, length);
+      if (piece === null) return -EFAULT;
+      const nul = piece.indexOf(0);
+      list.addPart(nul < 0 ? piece : piece.subarray(0, nul + 1));
+      if (nul >= 0) {
+        list.endString();
+        return 0;
+      }
+      got += piece.length;
+    }
+    return -ENAMETOOLONG;
+  }
+
+  /** Some bytes of a mapped host file, valid until the next ones are read; null at a fault. */
+  private hostPiece(at: number, length: number): Uint8Array | null {
+    const n = this.accessible(at, Math.min(length, STRING_PIECE), false);
+    const piece = stringPiece.subarray(0, n);
+    return n === 0 || this.copyIn(at, piece) < 0 ? null : piece;
   }
 
   // Buffers ----------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ import {
   WSTOPPED,
   WUNTRACED,
 } from '../../spec/linux/wait.ts';
+import { StringList } from '../base/string_list.ts';
 import { type ChildEvent, type ChildSelector, lookForChild } from '../kernel/child_wait.ts';
 import { type CloneRequest, cloneTask } from '../kernel/clone.ts';
 import { type ExecRequest, execTask } from '../kernel/exec.ts';
@@ -57,8 +58,7 @@ import { REG_RAX } from '../platform/platform.ts';
 import { samePath } from '../vfs/mount.ts';
 import { PATH_MAX } from '../vfs/namei.ts';
 
-/** Linux's bounds on one string and on all of them are checked by the loader; this one bounds us. */
-const MAX_ARGUMENTS = 2 ** 20;
+/** Linux's bounds on one string and on all of them are checked by the loader; these bound us. */
 const MAX_ARG_STRLEN = 131072;
 const MAX_ARGUMENT_BYTES = 6 * 2 ** 20;
 
@@ -138,19 +138,16 @@ export function sysVfork(t: Task): number {
 // execve -----------------------------------------------------------------------------------------
 
 /** A NULL-terminated array of strings; a NULL array counts as empty. -errno on failure. */
-function copyInStrings(t: Task, array: number): string[] | number {
-  const strings: string[] = [];
+function copyInStrings(t: Task, array: number): StringList | number {
+  const strings = new StringList();
   if (array === 0) return strings;
-  let bytes = 0;
   for (let at = array; ; at += 8) {
     const pointer = t.mm.readU64(at);
     if (pointer < 0) return -EFAULT;
     if (pointer === 0) return strings;
-    const text = t.mm.copyInString(pointer, MAX_ARG_STRLEN);
-    if (typeof text === 'number') return text === -EFAULT ? -EFAULT : -E2BIG;
-    bytes += text.length + 9;
-    if (bytes > MAX_ARGUMENT_BYTES || strings.length >= MAX_ARGUMENTS) return -E2BIG;
-    strings.push(text);
+    const added = t.mm.addString(pointer, MAX_ARG_STRLEN, strings);
+    if (added < 0) return added === -EFAULT ? -EFAULT : -E2BIG;
+    if (strings.byteLength + 8 * strings.count > MAX_ARGUMENT_BYTES) return -E2BIG;
   }
 }
 

@@ -23,6 +23,7 @@ import {
   SYS_time,
   SYS_write,
 } from '../../../spec/linux/syscall_numbers.ts';
+import { StringList } from '../../base/string_list.ts';
 import { FAULT_HANDLED } from '../../mm/fault.ts';
 import type { Extent, Mappable } from '../../mm/mappable.ts';
 import { MemoryFile } from '../../mm/memory_file.ts';
@@ -113,8 +114,8 @@ const loaded = loadProgram(mm, {
     close() {},
   },
   filename: '/program',
-  argv: ['program'],
-  envp: [],
+  argv: StringList.of(['program']),
+  envp: new StringList(),
   open: () => -ENOSYS,
   uid: 0,
   euid: 0,

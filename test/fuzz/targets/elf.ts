@@ -1,5 +1,6 @@
 /** The loader of programs and scripts, into a fake address space: parsing, mapping, the stack. */
 import * as fs from 'node:fs';
+import { StringList } from '../../../sentry/base/string_list.ts';
 import { loadProgram, type ProgramFile } from '../../../sentry/loader/load.ts';
 import { FakeFile, FakeHost } from '../../../sentry/mm/fake_space.ts';
 import type { IoBuffer } from '../../../sentry/mm/io_buffer.ts';
@@ -91,8 +92,8 @@ export class Elf implements Target {
       ...{
         file: open('/file') as Program,
         filename: '/file',
-        argv: ['name', 'one'],
-        envp: ['A=b'],
+        argv: StringList.of(['name', 'one']),
+        envp: StringList.of(['A=b']),
       },
       ...{ open, uid: 1, euid: 2, gid: 3, egid: 4, secure: false, stackLimit: 1 << 16 },
       ...{ random: (into: Uint8Array) => into.fill(0x5a), vdso: null },
