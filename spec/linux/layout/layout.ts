@@ -66,16 +66,30 @@ interface AnyLayout {
   decode(bytes: Uint8Array, at: number): Record<string, unknown>;
 }
 
-const INTEGER_SIZE: Readonly<Record<Integer, number>> = {
-  u8: 1,
-  s8: 1,
-  u16: 2,
-  s16: 2,
-  u32: 4,
-  s32: 4,
-  u64: 8,
-  s64: 8,
+interface IntegerKind {
+  readonly size: number;
+  readonly get: (bytes: Uint8Array, at: number) => number;
+  readonly put: (into: Uint8Array, at: number, value: number) => void;
+}
+
+const INTEGERS: Readonly<Record<Integer, IntegerKind>> = {
+  u8: { size: 1, get: getU8, put: putU8 },
+  s8: { size: 1, get: getS8, put: putU8 },
+  u16: { size: 2, get: getU16, put: putU16 },
+  s16: { size: 2, get: getS16, put: putU16 },
+  u32: { size: 4, get: getU32, put: putU32 },
+  s32: { size: 4, get: getS32, put: putU32 },
+  u64: { size: 8, get: getU64, put: putU64 },
+  s64: { size: 8, get: getS64, put: putU64 },
 };
+
+/** A field as it is read and written: what its kind means is settled when the layout is declared. */
+interface Entry {
+  readonly name: string;
+  readonly offset: number;
+  readonly get: (bytes: Uint8Array, at: number) => unknown;
+  readonly put: (into: Uint8Array, at: number, value: never) => void;
+}
 
 export class Layout<const F extends Fields> {
   /** The C name without `struct`. */
@@ -85,16 +99,15 @@ export class Layout<const F extends Fields> {
   readonly fields: F;
   /** Byte offset of each field, for hot paths that read or write one of them. */
   readonly offsets: { readonly [K in keyof F]: number };
-  readonly #entries: readonly (readonly [name: string, field: Field])[];
+  private readonly entries: readonly Entry[];
 
   constructor(name: string, size: number, fields: F) {
     this.name = name;
     this.size = size;
     this.fields = fields;
-    this.#entries = Object.entries(fields);
     const offsets: Record<string, number> = {};
     let end = 0;
-    for (const [key, field] of this.#entries) {
+    for (const [key, field] of Object.entries(fields)) {
       const offset = field[1];
       if (offset < end) throw new Error(`layout ${name}: ${key} overlaps the field before it`);
       end = offset + fieldSize(field);
@@ -102,6 +115,7 @@ export class Layout<const F extends Fields> {
     }
     if (end > size) throw new Error(`layout ${name}: fields need ${end} of ${size} bytes`);
     this.offsets = offsets as { readonly [K in keyof F]: number };
+    this.entries = Object.entries(fields).map(([key, field]) => newEntry(key, field));
   }
 
   /** A view of `size` bytes holding the values, zero elsewhere; written into `into` when given. */
@@ -111,9 +125,11 @@ export class Layout<const F extends Fields> {
     at = 0,
   ): Uint8Array {
     into.fill(0, at, at + this.size);
-    for (const [key, field] of this.#entries) {
-      const value = values[key];
-      if (value !== undefined) putField(field, into, at + field[1], value);
+    const { entries } = this;
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!;
+      const value = values[entry.name];
+      if (value !== undefined) entry.put(into, at + entry.offset, value as never);
     }
     return at === 0 && into.length === this.size ? into : into.subarray(at, at + this.size);
   }
@@ -121,7 +137,11 @@ export class Layout<const F extends Fields> {
   /** All fields of the struct at byte `at`. */
   decode(bytes: Uint8Array, at = 0): Values<F> {
     const values: Record<string, unknown> = {};
-    for (const [key, field] of this.#entries) values[key] = getField(field, bytes, at + field[1]);
+    const { entries } = this;
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!;
+      values[entry.name] = entry.get(bytes, at + entry.offset);
+    }
     return values as Values<F>;
   }
 }
@@ -135,66 +155,62 @@ function fieldSize(field: Field): number {
   const kind = field[0];
   if (typeof kind === 'object') return kind.size;
   if (kind === 'bytes' || kind === 'text') return field[2] ?? 0;
-  return INTEGER_SIZE[kind] * (field[2] ?? 1);
+  return INTEGERS[kind].size * (field[2] ?? 1);
 }
 
-function putField(field: Field, into: Uint8Array, at: number, value: unknown): void {
-  const kind = field[0];
-  if (typeof kind === 'object') {
-    kind.encode(value as Readonly<Record<string, unknown>>, into, at);
-  } else if (kind === 'bytes') {
-    into.set((value as Uint8Array).subarray(0, field[2]), at);
-  } else if (kind === 'text') {
-    putText(into, at, field[2] ?? 0, value as string);
-  } else if (typeof value === 'number') {
-    putInteger(kind, into, at, value);
-  } else {
-    const list = value as readonly number[];
-    const count = Math.min(field[2] ?? 1, list.length);
-    for (let i = 0; i < count; i++)
-      putInteger(kind, into, at + i * INTEGER_SIZE[kind], list[i] ?? 0);
-  }
-}
-
-function getField(field: Field, bytes: Uint8Array, at: number): unknown {
-  const kind = field[0];
-  if (typeof kind === 'object') return kind.decode(bytes, at);
+function newEntry(name: string, field: Field): Entry {
+  const [kind, offset] = field;
   const count = field[2];
-  if (kind === 'bytes') return bytes.subarray(at, at + (count ?? 0));
-  if (kind === 'text') return getText(bytes, at, count ?? 0);
-  if (count === undefined) return getInteger(kind, bytes, at);
+  if (typeof kind === 'object') {
+    return {
+      name,
+      offset,
+      get: (bytes, at) => kind.decode(bytes, at),
+      put: (into, at, value) => kind.encode(value, into, at),
+    };
+  }
+  if (kind === 'bytes') {
+    return {
+      name,
+      offset,
+      get: (bytes, at) => bytes.subarray(at, at + (count ?? 0)),
+      put: (into, at, value: Uint8Array) => into.set(value.subarray(0, count), at),
+    };
+  }
+  if (kind === 'text') {
+    return {
+      name,
+      offset,
+      get: (bytes, at) => getText(bytes, at, count ?? 0),
+      put: (into, at, value: string) => putText(into, at, count ?? 0, value),
+    };
+  }
+  const integer = INTEGERS[kind];
+  if (count === undefined) return { name, offset, get: integer.get, put: integer.put };
+  return {
+    name,
+    offset,
+    get: (bytes, at) => getIntegers(integer, bytes, at, count),
+    put: (into, at, value: readonly number[]) => putIntegers(integer, into, at, count, value),
+  };
+}
+
+function getIntegers(kind: IntegerKind, bytes: Uint8Array, at: number, count: number): number[] {
   const list: number[] = [];
-  for (let i = 0; i < count; i++) list.push(getInteger(kind, bytes, at + i * INTEGER_SIZE[kind]));
+  for (let i = 0; i < count; i++) list.push(kind.get(bytes, at + i * kind.size));
   return list;
 }
 
-function putInteger(kind: Integer, into: Uint8Array, at: number, value: number): void {
-  const size = INTEGER_SIZE[kind];
-  if (size === 1) putU8(into, at, value);
-  else if (size === 2) putU16(into, at, value);
-  else if (size === 4) putU32(into, at, value);
-  else putU64(into, at, value);
-}
-
-function getInteger(kind: Integer, bytes: Uint8Array, at: number): number {
-  switch (kind) {
-    case 'u8':
-      return getU8(bytes, at);
-    case 's8':
-      return getS8(bytes, at);
-    case 'u16':
-      return getU16(bytes, at);
-    case 's16':
-      return getS16(bytes, at);
-    case 'u32':
-      return getU32(bytes, at);
-    case 's32':
-      return getS32(bytes, at);
-    case 'u64':
-      return getU64(bytes, at);
-    case 's64':
-      return getS64(bytes, at);
-  }
+/** What `list` does not have stays zero. */
+function putIntegers(
+  kind: IntegerKind,
+  into: Uint8Array,
+  at: number,
+  count: number,
+  list: readonly number[],
+): void {
+  const given = Math.min(count, list.length);
+  for (let i = 0; i < given; i++) kind.put(into, at + i * kind.size, list[i]!);
 }
 
 /** Leaves room for the NUL that ends it. */
