@@ -111,6 +111,22 @@ export class RangeMap<T extends Range> {
     }
   }
 
+  /** The same among all items that touch [start, end], and who touches those. */
+  mergeIn(start: number, end: number, join: (left: T, right: T) => boolean): void {
+    const items = this.items;
+    let index = Math.max(this.lowerBound(start), 1);
+    while (index < items.length && items[index]!.start <= end) {
+      const left = items[index - 1]!;
+      const right = items[index]!;
+      if (left.end === right.start && join(left, right)) {
+        left.end = right.end;
+        this.removeAt(index);
+      } else {
+        index++;
+      }
+    }
+  }
+
   clear(): void {
     this.items.length = 0;
   }

@@ -149,12 +149,12 @@ function backFile(mm: MemoryManager, vma: Vma, start: number, end: number): numb
 
 /** Joins Pmas in and around [start, end). */
 export function joinPmasIn(mm: MemoryManager, start: number, end: number): void {
-  mm.pmas.merge(mm.pmas.lowerBound(start), mm.pmas.lowerBound(end) + 1, joinPmas);
+  mm.pmas.mergeIn(start, end, joinPmas);
 }
 
 /** Joins Vmas in and around [start, end). */
 export function joinVmasIn(mm: MemoryManager, start: number, end: number): void {
-  mm.vmas.merge(mm.vmas.lowerBound(start), mm.vmas.lowerBound(end) + 1, (left, right) => {
+  mm.vmas.mergeIn(start, end, (left, right) => {
     if (!canJoin(left, right)) return false;
     right.file?.removeMapping(mm);
     return true;

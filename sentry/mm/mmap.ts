@@ -91,14 +91,13 @@ export interface MmapRequest {
 
 /** The address, or -errno. */
 export function mmap(mm: MemoryManager, request: MmapRequest): number {
-  const start = tryMmap(mm, request);
-  if (start < 0) {
+  let vma = tryMmap(mm, request);
+  if (typeof vma === 'number') {
     if (request.pages !== undefined) mm.memory.release(request.pages, pageCeil(request.length));
-    return start;
+    return vma;
   }
-  const end = start + pageCeil(request.length);
+  const { start, end } = vma;
   if (request.flags & MAP_FIXED) unmapRange(mm, start, end);
-  let vma = newVma(mm, request, start, end);
   if (vma.file === null && isShared(vma)) {
     // Anonymous memory that fork(2) shares is a file without a name.
     vma = { ...vma, file: FilePages.anonymous(mm.memory, end - start), offset: 0 };
@@ -122,15 +121,16 @@ export function mmap(mm: MemoryManager, request: MmapRequest): number {
   return start;
 }
 
-/** All that may refuse a mapping before anything changes: its address, or -errno. */
-function tryMmap(mm: MemoryManager, request: MmapRequest): number {
+/** All that may refuse a mapping before anything changes: what it is to be, or -errno. */
+function tryMmap(mm: MemoryManager, request: MmapRequest): Vma | number {
   const length = pageCeil(request.length);
   const invalid = checkRequest(request, length);
   if (invalid < 0) return invalid;
   const start = chooseAddress(mm, request.addr, length, request.flags);
   if (start < 0) return start;
-  const refused = checkLimits(mm, newVma(mm, request, start, start + length), request.flags);
-  return refused < 0 ? refused : start;
+  const vma = newVma(mm, request, start, start + length);
+  const refused = checkLimits(mm, vma, request.flags);
+  return refused < 0 ? refused : vma;
 }
 
 function checkRequest(request: MmapRequest, length: number): number {
@@ -184,8 +184,11 @@ function newVma(mm: MemoryManager, request: MmapRequest, start: number, end: num
 
 function checkLimits(mm: MemoryManager, vma: Vma, flags: number): number {
   const length = vma.end - vma.start;
-  const replaced = flags & MAP_FIXED ? mappedIn(mm, vma.start, vma.end) : 0;
-  if (mm.mappedBytes + length - replaced > mm.limits.rlimit(RLIMIT_AS)) return -ENOMEM;
+  const most = mm.limits.rlimit(RLIMIT_AS);
+  if (mm.mappedBytes + length > most) {
+    const replaced = flags & MAP_FIXED ? mappedIn(mm, vma.start, vma.end) : 0;
+    if (mm.mappedBytes + length - replaced > most) return -ENOMEM;
+  }
   if (countsAsData(vma) && exceedsData(mm, length)) return -ENOMEM;
   if (vma.flags & VM_LOCKED && !mm.limits.mayLock) {
     const limit = mm.limits.rlimit(RLIMIT_MEMLOCK);
