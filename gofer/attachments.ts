@@ -37,10 +37,12 @@ interface Attachment {
   readonly poll: socket.PollFd & { events: number };
   readonly tree: LocalTree;
   readonly connection: Connection;
+  over: boolean;
 }
 
 export class Attachments {
   private list: Attachment[] = [];
+  private polls: Attachment['poll'][] = [];
 
   get count(): number {
     return this.list.length;
@@ -57,7 +59,9 @@ export class Attachments {
     const dup = (fd: number): number => fs.fcntl(fd, F_DUPFD_CLOEXEC, 0);
     const allowed = { readonly, maxFids, hostUds, hostFifo };
     const connection = new Connection({ backend: tree, ...allowed, dup, place: moveTo });
-    this.list.push({ poll: { fd: socketFd, events: POLLIN, revents: 0 }, tree, connection });
+    const poll = { fd: socketFd, events: POLLIN, revents: 0 };
+    this.list.push({ poll, tree, connection, over: false });
+    this.polls.push(poll);
     return 0;
   }
 
@@ -81,20 +85,27 @@ export class Attachments {
 
   /** Waits for at most `timeoutMs` and handles what arrived; false if nothing did. */
   step(timeoutMs: number): boolean {
-    for (const a of this.list) {
-      const input = a.connection.space.length > 0 ? POLLIN : 0;
-      a.poll.events = input | (a.connection.output === null ? 0 : POLLOUT);
+    const { list, polls } = this;
+    for (const { poll, connection } of list) {
+      const input = connection.takesInput ? POLLIN : 0;
+      poll.events = input | (connection.hasOutput ? POLLOUT : 0);
     }
-    const ready = socket.poll(
-      this.list.map((a) => a.poll),
-      timeoutMs,
-    );
-    if (ready <= 0) return false;
-    const gone = this.list.filter((a) => a.poll.revents !== 0 && !transfer(a));
-    if (gone.length === 0) return true;
-    this.list = this.list.filter((a) => !gone.includes(a));
-    for (const a of gone) close(a);
+    if (socket.poll(polls, timeoutMs) <= 0) return false;
+    let gone = false;
+    for (const a of list) {
+      if (a.poll.revents === 0) continue;
+      a.over = !transfer(a);
+      gone ||= a.over;
+    }
+    if (gone) this.dismiss();
     return true;
+  }
+
+  /** Lets those go whose session is over. */
+  private dismiss(): void {
+    for (const a of this.list) if (a.over) close(a);
+    this.list = this.list.filter((a) => !a.over);
+    this.polls = this.list.map((a) => a.poll);
   }
 }
 
@@ -108,9 +119,8 @@ function moveTo(cpu: number): void {
 
 /** Reads, handles and answers what one socket is ready for. False when the session is over. */
 function transfer({ poll, connection }: Attachment): boolean {
-  const { space } = connection;
-  if (space.length > 0) {
-    const n = socket.recv(poll.fd, space, MSG_DONTWAIT);
+  if (connection.takesInput) {
+    const n = socket.recv(poll.fd, connection.space, MSG_DONTWAIT);
     if (n === 0 || (n < 0 && n !== -EAGAIN && n !== -EINTR)) return false;
     if (n > 0) connection.received(n);
   }

@@ -13,8 +13,8 @@ import {
   SOL_SOCKET,
 } from '../spec/linux/socket.ts';
 import * as nr from '../spec/linux/syscall_numbers.ts';
-import { type Path, result, resultU64, setResult64 } from './bytes.ts';
-import { addressOf, syscall } from './index.ts';
+import { type Path, result, setResult64 } from './bytes.ts';
+import { addressOf, syscall, whenLoaded } from './index.ts';
 
 /** The most descriptors the host passes in one message: SCM_MAX_FD. */
 export const MAX_FDS = 253;
@@ -97,21 +97,30 @@ export function peerCredentials(
   return { pid: i32[0] as number, uid: u32[1] as number, gid: u32[2] as number };
 }
 
-// struct msghdr at 0, struct iovec at 64, control at 128: all within `result`.
+// struct msghdr at 0, struct iovec at 64, control at 128. What is the same in every call is laid once.
 const IOVEC = 64;
 const CONTROL = 128;
 const CONTROL_BYTES = 16 + 4 * MAX_FDS + 4;
+const message = new Uint32Array((CONTROL + CONTROL_BYTES) / 4);
+let messageAddress = 0;
+
+/** A 64-bit number of struct msghdr, iovec or cmsghdr, at byte `offset`. */
+function lay64(offset: number, value: number): void {
+  message[offset >> 2] = value % 2 ** 32;
+  message[(offset >> 2) + 1] = value / 2 ** 32;
+}
+
+whenLoaded(() => {
+  messageAddress = addressOf(message);
+  lay64(16, messageAddress + IOVEC);
+  lay64(24, 1);
+});
 
 function layMessage(buffer: Uint8Array, controlLength: number): void {
-  setResult64(0, 0);
-  setResult64(8, 0);
-  setResult64(16, result.address + IOVEC);
-  setResult64(24, 1);
-  setResult64(32, controlLength === 0 ? 0 : result.address + CONTROL);
-  setResult64(40, controlLength);
-  setResult64(48, 0);
-  setResult64(IOVEC, buffer.length === 0 ? 0 : addressOf(buffer));
-  setResult64(IOVEC + 8, buffer.length);
+  lay64(32, controlLength === 0 ? 0 : messageAddress + CONTROL);
+  message[40 >> 2] = controlLength;
+  lay64(IOVEC, buffer.length === 0 ? 0 : addressOf(buffer));
+  message[(IOVEC + 8) >> 2] = buffer.length;
 }
 
 /** sendmsg(2) with descriptors in one SCM_RIGHTS; at least one byte must go with them. */
@@ -124,12 +133,13 @@ export function sendWithFds(
   if (fds.length > MAX_FDS) return -EINVAL;
   layMessage(from, fds.length === 0 ? 0 : 16 + ((fds.length * 4 + 7) & ~7));
   if (fds.length > 0) {
-    setResult64(CONTROL, 16 + fds.length * 4);
-    result.i32[(CONTROL + 8) >> 2] = SOL_SOCKET;
-    result.i32[(CONTROL + 12) >> 2] = SCM_RIGHTS;
-    for (let i = 0; i < fds.length; i++) result.i32[((CONTROL + 16) >> 2) + i] = fds[i] as number;
+    message[CONTROL >> 2] = 16 + fds.length * 4;
+    message[(CONTROL + 4) >> 2] = 0;
+    message[(CONTROL + 8) >> 2] = SOL_SOCKET;
+    message[(CONTROL + 12) >> 2] = SCM_RIGHTS;
+    for (let i = 0; i < fds.length; i++) message[((CONTROL + 16) >> 2) + i] = fds[i] as number;
   }
-  return syscall(nr.SYS_sendmsg, fd, result.address, flags);
+  return syscall(nr.SYS_sendmsg, fd, messageAddress, flags);
 }
 
 /** What recvWithFds got: `length` bytes (0: the peer is gone), descriptors and MSG_* flags. */
@@ -142,22 +152,33 @@ export interface Received {
 
 /** recvmsg(2). Descriptors arrive with FD_CLOEXEC; the caller owns them all. */
 export function recvWithFds(fd: number, into: Uint8Array, flags = 0): Received | number {
-  layMessage(into, CONTROL_BYTES);
-  const length = syscall(nr.SYS_recvmsg, fd, result.address, flags | MSG_CMSG_CLOEXEC);
-  if (length < 0) return length;
   const fds: number[] = [];
-  const end = CONTROL + Math.min(resultU64(40), CONTROL_BYTES);
+  const length = recvAddingFds(fd, into, fds, flags);
+  return length < 0 ? length : { length, fds, flags: receivedFlags() };
+}
+
+/** The same for who is called often: the descriptors are added to `fds`. How many bytes, or -errno. */
+export function recvAddingFds(fd: number, into: Uint8Array, fds: number[], flags = 0): number {
+  layMessage(into, CONTROL_BYTES);
+  const length = syscall(nr.SYS_recvmsg, fd, messageAddress, flags | MSG_CMSG_CLOEXEC);
+  if (length < 0) return length;
+  const end = CONTROL + Math.min(message[40 >> 2] as number, CONTROL_BYTES);
   for (let at = CONTROL; at + 16 <= end; ) {
-    const size = resultU64(at);
+    const size = message[at >> 2] as number;
     if (size < 16 || at + size > end) break;
-    const level = result.i32[(at + 8) >> 2];
-    const type = result.i32[(at + 12) >> 2];
+    const level = message[(at + 8) >> 2];
+    const type = message[(at + 12) >> 2];
     if (level === SOL_SOCKET && type === SCM_RIGHTS) {
-      for (let i = at + 16; i + 4 <= at + size; i += 4) fds.push(result.i32[i >> 2] as number);
+      for (let i = at + 16; i + 4 <= at + size; i += 4) fds.push(message[i >> 2] as number);
     }
     at += (size + 7) & ~7;
   }
-  return { length, fds, flags: result.u32[12] as number };
+  return length;
+}
+
+/** MSG_TRUNC and MSG_CTRUNC of the message received last. */
+export function receivedFlags(): number {
+  return message[48 >> 2] as number;
 }
 
 /** What `receiveBytes` got: its length, with MSG_TRUNC among `flags` that of the whole message. */
@@ -170,8 +191,8 @@ export interface ReceivedBytes {
 /** recvmsg(2) of the bytes alone. */
 export function receiveBytes(fd: number, into: Uint8Array, flags: number): ReceivedBytes | number {
   layMessage(into, 0);
-  const length = syscall(nr.SYS_recvmsg, fd, result.address, flags);
-  return length < 0 ? length : { length, flags: result.u32[12] as number };
+  const length = syscall(nr.SYS_recvmsg, fd, messageAddress, flags);
+  return length < 0 ? length : { length, flags: receivedFlags() };
 }
 
 /** One descriptor of poll(2): `revents` is filled in. */

@@ -113,6 +113,12 @@ export function fstat(fd: number): Stat | number {
   };
 }
 
+/** fstat(2) for the type and permission bits alone, or -errno. */
+export function modeOf(fd: number): number {
+  const status = syscall(nr.SYS_fstat, fd, result.address);
+  return status < 0 ? status : (result.u32[6] as number);
+}
+
 /** The parts of st_dev and st_rdev, as makedev(3) puts them together. */
 function devices(device: number, deviceHigh: number, special: number, specialHigh: number) {
   const major = (low: number, high: number) => ((low >>> 8) & 0xfff) | (high & ~0xfff);

@@ -8,7 +8,13 @@
  */
 import type { HostFifo, HostUds } from '../../spec/control/boot.ts';
 import { EINVAL, EIO, EOPNOTSUPP } from '../../spec/linux/errno.ts';
-import { decodeFields, encodeMessage, messageName } from '../../spec/p9/codec.ts';
+import {
+  dataLength,
+  decodeFields,
+  encodeMessage,
+  messageName,
+  replyTo,
+} from '../../spec/p9/codec.ts';
 import {
   HEADER_SIZE,
   MAX_MSIZE,
@@ -22,7 +28,7 @@ import { Decoder } from '../../spec/p9/decoder.ts';
 import { Encoder } from '../../spec/p9/encoder.ts';
 import type { Fields, MessageName, ReplyName, RequestName } from '../../spec/p9/messages.ts';
 import type { Backend, Watches } from './backend.ts';
-import { isExtension, type Reply, serve } from './dispatch.ts';
+import { isExtension, isRequest, type Reply, serve } from './dispatch.ts';
 import { FidTable } from './fid.ts';
 
 const INITIAL_BUFFER_SIZE = 32 * 1024;
@@ -94,10 +100,18 @@ export class Connection {
     this.fids = new FidTable(options.maxFids);
   }
 
-  /** Where input may be put now: empty when the output must drain first. */
+  /** Whether input is taken now: not when the output must drain first. */
+  get takesInput(): boolean {
+    return !this.broken && this.hasReplyRoom() && this.inputEnd < this.input.bytes.length;
+  }
+
+  /** Where input may be put now. */
   get space(): Uint8Array {
-    if (this.broken || !this.hasReplyRoom()) return this.input.bytes.subarray(0, 0);
-    return this.input.bytes.subarray(this.inputEnd);
+    return this.input.bytes.subarray(this.takesInput ? this.inputEnd : this.input.bytes.length);
+  }
+
+  get hasOutput(): boolean {
+    return this.outStart !== this.out.pos;
   }
 
   /** `count` bytes were put into `space`: handles every request that is complete. */
@@ -125,7 +139,7 @@ export class Connection {
       this.handle();
     }
     if (start > 0) {
-      this.input.bytes.copyWithin(0, start, this.inputEnd);
+      if (start < this.inputEnd) this.input.bytes.copyWithin(0, start, this.inputEnd);
       this.inputEnd -= start;
     }
   }
@@ -165,11 +179,11 @@ export class Connection {
     const name = messageName(number);
     const result = name === null ? -EOPNOTSUPP : this.answer(name, number, tag);
     if (typeof result === 'number') this.put('Rlerror', tag, { ecode: -result });
-    else this.put(`R${name!.slice(1)}` as ReplyName, tag, result as Fields<ReplyName>);
+    else this.put(replyTo(name!), tag, result as Fields<ReplyName>);
   }
 
   private answer(name: MessageName, number: number, tag: number): Reply | number {
-    if (!name.startsWith('T')) return -EOPNOTSUPP;
+    if (!isRequest(number)) return -EOPNOTSUPP;
     if (name === 'Tversion') {
       const fields = decodeFields(this.input, name);
       return fields === null ? -EINVAL : this.negotiate(tag, fields);
@@ -227,8 +241,7 @@ export class Connection {
   }
 
   private put<N extends MessageName>(name: N, tag: number, fields: Fields<N>): void {
-    const data = 'data' in fields ? (fields.data as Uint8Array).length : 0;
-    this.reserve(INITIAL_BUFFER_SIZE / 2 + data);
+    this.reserve(INITIAL_BUFFER_SIZE / 2 + dataLength(fields));
     const at = this.out.pos;
     this.out.reset(at, Math.min(at + this.msize, this.out.bytes.length));
     const donation = this.pendingDonation;
@@ -243,7 +256,7 @@ export class Connection {
 
   /** What to send next, or null when there is nothing. */
   get output(): Output | null {
-    if (this.outStart === this.out.pos) return null;
+    if (!this.hasOutput) return null;
     const fd = this.donations[0]?.fd ?? -1;
     const end = this.donations[1]?.at ?? this.out.pos;
     return { bytes: this.out.bytes.subarray(this.outStart, end), fd };

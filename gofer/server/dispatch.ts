@@ -23,6 +23,11 @@ export type Reply = object;
 
 const EXTENSIONS_FROM = MESSAGES.Twalkgetattr[0];
 
+/** Requests have even numbers, and their replies the next. */
+export function isRequest(number: number): boolean {
+  return number % 2 === 0;
+}
+
 export function isExtension(number: number): boolean {
   return number >= EXTENSIONS_FROM;
 }

@@ -1,6 +1,6 @@
 /** Codec: round trips of every message, byte-exact samples, and hostile bytes (fixed seed). */
 import { expect, test } from 'vitest';
-import { decodeMessage, encodeToBytes } from './codec.ts';
+import { decodeMessage, encodeToBytes, replyTo } from './codec.ts';
 import { MAX_MSIZE } from './constants.ts';
 import { decodeDirents, decodeDirentsPlus } from './dirent.ts';
 import { type Fields, type FieldType, MESSAGES, type MessageName } from './messages.ts';
@@ -69,6 +69,13 @@ test('every message survives a round trip, and no prefix or extension of it deco
     longer.set(bytes);
     new DataView(longer.buffer).setUint32(0, longer.length, true);
     expect(decodeMessage(longer)).toBeNull();
+  }
+});
+
+test('a request has an even number, and its reply is the next and named after it', () => {
+  for (const name of NAMES) {
+    expect(MESSAGES[name][0] % 2, name).toBe(name.startsWith('T') ? 0 : 1);
+    if (name.startsWith('T')) expect(replyTo(name)).toBe(`R${name.slice(1)}`);
   }
 });
 

@@ -4,7 +4,13 @@
  */
 import { Decoder } from './decoder.ts';
 import { Encoder } from './encoder.ts';
-import { type Fields, type FieldType, MESSAGES, type MessageName } from './messages.ts';
+import {
+  type Fields,
+  type FieldType,
+  MESSAGES,
+  type MessageName,
+  type ReplyName,
+} from './messages.ts';
 
 type Put = (e: Encoder, value: never) => void;
 type Get = (d: Decoder) => unknown;
@@ -70,6 +76,16 @@ for (const [key, [number, fields]] of Object.entries(MESSAGES)) {
 /** The message with this number, or null when there is none. */
 export function messageName(number: number): MessageName | null {
   return BY_NUMBER[number]?.name ?? null;
+}
+
+/** What answers `request` when it does not fail: its number is the next. */
+export function replyTo(request: MessageName): ReplyName {
+  return BY_NUMBER[BY_NAME.get(request)!.number + 1]!.name as ReplyName;
+}
+
+/** How many bytes the `data` of a message takes, if it has any. */
+export function dataLength(fields: object): number {
+  return (fields as { readonly data?: Uint8Array }).data?.length ?? 0;
 }
 
 export function messageNumber(name: MessageName): number {

@@ -11,7 +11,13 @@ import { stayOnCpu } from '../../../native/process.ts';
 import * as socket from '../../../native/socket.ts';
 import { EAGAIN, EINTR, EIO, ENFILE } from '../../../spec/linux/errno.ts';
 import { MSG_CTRUNC, MSG_NOSIGNAL } from '../../../spec/linux/socket.ts';
-import { decodeFields, encodeMessage, messageName } from '../../../spec/p9/codec.ts';
+import {
+  dataLength,
+  decodeFields,
+  encodeMessage,
+  messageName,
+  replyTo,
+} from '../../../spec/p9/codec.ts';
 import { HEADER_SIZE, IOUNIT_FD_DONATED, MIN_MSIZE } from '../../../spec/p9/constants.ts';
 import { Decoder } from '../../../spec/p9/decoder.ts';
 import { Encoder } from '../../../spec/p9/encoder.ts';
@@ -101,16 +107,15 @@ export class Channel {
   ): number {
     if (this.dead) return -EIO;
     const tag = fixedTag ?? this.freeTag();
-    const data = 'data' in fields ? (fields.data as Uint8Array).length : 0;
-    if (this.out.room < BUFFER_SIZE / 2 + data) this.makeRoom(BUFFER_SIZE / 2 + data);
+    const need = BUFFER_SIZE / 2 + dataLength(fields);
+    if (this.out.room < need) this.makeRoom(need);
     const at = this.out.pos;
     // A field out of its bounds (a name too long) cannot be said in 9P.
     if (!encodeMessage(this.out, name, tag, fields) || this.out.pos - at > this.msize) {
       this.out.reset(at);
       return -EIO;
     }
-    const reply = `R${name.slice(1)}` as MessageName;
-    this.pending.set(tag, { reply, wanted, result: null, hostFd: -1 });
+    this.pending.set(tag, { reply: replyTo(name), wanted, result: null, hostFd: -1 });
     return tag;
   }
 
@@ -200,17 +205,19 @@ export class Channel {
       bytes.set(this.input.bytes.subarray(0, this.end));
       this.input = new Decoder(bytes);
     }
-    const got = socket.recvWithFds(this.fd, this.input.bytes.subarray(this.end));
-    if (typeof got === 'number') {
+    const { donated } = this;
+    const before = donated.length;
+    const got = socket.recvAddingFds(this.fd, this.input.bytes.subarray(this.end), donated);
+    if (got < 0) {
       if (got === -EAGAIN) this.waitedLong();
       else if (got !== -EINTR) this.die();
       return;
     }
     if (this.toldSlow) this.tellSlow(null);
-    this.donated.push(...got.fds);
-    if ((got.flags & MSG_CTRUNC) !== 0 && got.fds.length === 0) this.donated.push(NO_ROOM);
-    this.end += got.length;
-    if (got.length === 0 || this.donated.length > MAX_DONATED) this.die();
+    const cut = (socket.receivedFlags() & MSG_CTRUNC) !== 0;
+    if (cut && donated.length === before) donated.push(NO_ROOM);
+    this.end += got;
+    if (got === 0 || donated.length > MAX_DONATED) this.die();
   }
 
   /**
@@ -238,10 +245,14 @@ export class Channel {
     if (name !== pending.reply && name !== 'Rlerror') return false;
     const fields = decodeFields(this.input, name);
     if (fields === null) return false;
-    const { ecode } = fields as { ecode: number };
-    if (name === 'Rlerror') pending.result = ecode > 0 && ecode <= MAX_ERRNO ? -ecode : -EIO;
-    else if (!this.takeDonation(pending, fields)) return false;
-    else pending.result ??= fields;
+    if (name === 'Rlerror') {
+      const { ecode } = fields as Fields<'Rlerror'>;
+      pending.result = ecode > 0 && ecode <= MAX_ERRNO ? -ecode : -EIO;
+    } else {
+      const { iounit = 0 } = fields as { iounit?: number };
+      if ((iounit & IOUNIT_FD_DONATED) !== 0 && !this.takeDonation(pending)) return false;
+      pending.result ??= fields;
+    }
     if (pending.wanted) return true;
     this.pending.delete(tag);
     this.posted--;
@@ -250,8 +261,7 @@ export class Channel {
   }
 
   /** Pairs a reply that says so with its descriptor; false when there is none. */
-  private takeDonation(pending: Pending, fields: AnyFields): boolean {
-    if (!('iounit' in fields) || ((fields.iounit as number) & IOUNIT_FD_DONATED) === 0) return true;
+  private takeDonation(pending: Pending): boolean {
     const fd = this.donated.shift();
     if (fd === undefined) return false;
     if (fd === NO_ROOM) pending.result = -ENFILE;

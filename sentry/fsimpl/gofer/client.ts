@@ -6,7 +6,7 @@
  * caller; each was checked to be a regular file, open as asked for.
  */
 import * as fs from '../../../native/fs.ts';
-import { fstat } from '../../../native/stat.ts';
+import { modeOf } from '../../../native/stat.ts';
 import { EIO, EOPNOTSUPP, EPROTO } from '../../../spec/linux/errno.ts';
 import { F_GETFL, O_ACCMODE, O_NONBLOCK, O_PATH, O_RDWR } from '../../../spec/linux/fcntl.ts';
 import { S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../../spec/linux/stat.ts';
@@ -114,8 +114,7 @@ export class Client extends Session {
     const opened = this.channel.call('Tlopen', { fid, flags: p9.P9_PATH });
     if (typeof opened === 'number') return opened;
     const { hostFd } = this.channel;
-    const s = hostFd < 0 ? hostFd : fstat(hostFd);
-    const regular = typeof s !== 'number' && (s.mode & S_IFMT) === S_IFREG;
+    const regular = hostFd >= 0 && isA(S_IFREG, hostFd);
     if (regular && (fs.fcntl(hostFd, F_GETFL) & O_PATH) !== 0) return hostFd;
     if (hostFd >= 0) fs.close(hostFd);
     return this.broken();
@@ -140,10 +139,9 @@ export class Client extends Session {
   private usable(fid: number, hostFd: number, flags: number): Opened | number {
     if (hostFd < 0) return { fid, hostFd };
     this.clunk(fid);
-    const s = fstat(hostFd);
     const how = fs.fcntl(hostFd, F_GETFL);
-    const regular = typeof s !== 'number' && (s.mode & S_IFMT) === S_IFREG;
-    if (regular && (how & p9.P9_ACCMODE) === (flags & p9.P9_ACCMODE)) return { fid: -1, hostFd };
+    if (isA(S_IFREG, hostFd) && (how & p9.P9_ACCMODE) === (flags & p9.P9_ACCMODE))
+      return { fid: -1, hostFd };
     fs.close(hostFd);
     return this.broken();
   }
@@ -253,10 +251,8 @@ export class Client extends Session {
     const fd = this.channel.hostFd;
     if (typeof reply === 'number') return reply;
     if (fd < 0) return this.broken();
-    const s = fstat(fd);
-    const right = typeof s !== 'number' && (s.mode & S_IFMT) === type;
     const how = fs.fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK);
-    if (right && how === (access | O_NONBLOCK)) return fd;
+    if (isA(type, fd) && how === (access | O_NONBLOCK)) return fd;
     fs.close(fd);
     return this.broken();
   }
@@ -491,6 +487,12 @@ export const NO_CHANGES: Fields<'Tsetattr'> = {
   mtimeSec: 0,
   mtimeNsec: 0,
 };
+
+/** Whether a descriptor is of a file of S_IFMT type `type`. */
+function isA(type: number, fd: number): boolean {
+  const mode = modeOf(fd);
+  return mode >= 0 && (mode & S_IFMT) === type;
+}
 
 function status(reply: object | number): number {
   return typeof reply === 'number' ? reply : 0;
