@@ -33,6 +33,8 @@ constexpr size_t kStagedOps = 4096;
 // free for it, and where others may want it.
 constexpr uint32_t kSpins = 6000;
 constexpr uint32_t kShortSpins = 1000;
+// What is left of that after many times in vain.
+constexpr uint32_t kLeastSpins = 125;
 
 // What only the Sentry knows of an application thread.
 struct Thread {
@@ -44,6 +46,7 @@ struct Thread {
   bool near = false;              // was on the Sentry's processor when last seen
   bool patched = false;           // stopped at a patched call site, without a signal frame
   bool call_only = false;         // the record has not all registers of that stop
+  bool parked = true;             // sleeps because the Sentry wants it to
   bool timed = false;             // others share its process: the host's clock does not tell them apart
   int32_t running_index = -1;
   double resumed_at_ns = 0;

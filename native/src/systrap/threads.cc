@@ -38,6 +38,9 @@ constexpr size_t kLegacyBytes = 512;
 constexpr size_t kHeaderBytes = 64;
 
 
+// How often threads look for their answer: half as often after each time in vain.
+uint32_t spins = kSpins;
+
 Thread& ThreadOf(int slot) { return systrap.threads[static_cast<size_t>(slot)]; }
 
 greg_t* ContextOf(int slot) {
@@ -152,10 +155,14 @@ bool Report(int slot, uint32_t reason) {
 
 void LetGo(int slot) {
   Mailbox* mail = MailboxOf(slot);
-  ThreadOf(slot).near = std::atomic_ref<uint32_t>(mail->cpu).load() == systrap.header->cpu;
-  if (std::atomic_ref<uint32_t>(mail->state).exchange(kMailRun) == kMailAsleep) {
-    syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
+  Thread& thread = ThreadOf(slot);
+  thread.near = std::atomic_ref<uint32_t>(mail->cpu).load() == systrap.header->cpu;
+  bool asleep = std::atomic_ref<uint32_t>(mail->state).exchange(kMailRun) == kMailAsleep;
+  if (!thread.near && !thread.parked) {
+    spins = asleep ? std::max(spins / 2, kLeastSpins) : std::min(spins * 2, kSpins);
   }
+  thread.parked = false;
+  if (asleep) syscall(SYS_futex, &mail->state, FUTEX_WAKE, 1);
 }
 
 // Registers that cannot be loaded fault, as the instruction that loads them would.
@@ -247,7 +254,8 @@ bool TakeSignal(int slot) {
 uint32_t SpinsOfThreads() {
   if (systrap.processors == 1) return 0;
   // The Sentry has one of them.
-  return systrap.running.size() < static_cast<size_t>(systrap.processors) ? kSpins : kShortSpins;
+  bool room = systrap.running.size() < static_cast<size_t>(systrap.processors);
+  return room ? spins : std::min(spins, kShortSpins);
 }
 
 void BindThread(int slot, int process, pid_t tid) {
@@ -345,7 +353,8 @@ bool TakeStop(int slot) {
 
 void Park(int slot) {
   uint32_t stopped = kMailStopped;
-  std::atomic_ref<uint32_t>(MailboxOf(slot)->state).compare_exchange_strong(stopped, kMailAsleep);
+  std::atomic_ref<uint32_t> state(MailboxOf(slot)->state);
+  ThreadOf(slot).parked = state.compare_exchange_strong(stopped, kMailAsleep);
 }
 
 bool LearnFrame(int slot) {
