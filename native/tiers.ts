@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8';
 const TIERS: readonly { readonly after: number; readonly flag: string }[] = [
   { after: 200, flag: '--invocation-count-for-feedback-allocation=8' },
   { after: 2_000, flag: '--maglev-filter=*' },
-  { after: 30_000, flag: '--turbo-filter=*' },
+  { after: 150_000, flag: '--turbo-filter=*' },
 ];
 
 /** Sets what is due after `work`, and says when there is more to set. */
