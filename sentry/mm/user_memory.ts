@@ -294,8 +294,11 @@ export abstract class UserMemory implements UserMemoryAccess {
 
   // The table --------------------------------------------------------------------------------
 
-  /** MemoryFile offset of [addr, addr + length) when it lies in one known page, else -1. */
-  private readable(addr: number, length: number): number {
+  /**
+   * MemoryFile offset of [addr, addr + length) when that may be read and lies in one page there, else -1:
+   * then `copyIn` tells. For structures that are read field by field, each once.
+   */
+  readable(addr: number, length: number): number {
     const inPage = offsetInPage(addr);
     if (inPage + length > PAGE_SIZE || length === 0) return -1;
     const page = (addr - inPage) * PER_PAGE;

@@ -170,8 +170,8 @@ const flockView = new DataView(flock.buffer);
 const offsets = FLOCK.offsets;
 
 /** loff_t, exact as far as a Number is. */
-function flockOffset(at: number): number {
-  return flockView.getUint32(at, true) + flockView.getInt32(at + 4, true) * 2 ** 32;
+function flockOffset(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getInt32(at + 4, true) * 2 ** 32;
 }
 
 /** The struct flock at `addr` as a range in the file, or -errno. Databases make this call the most. */
@@ -182,12 +182,18 @@ function readLock(
   owner: LockOwner,
   pid: number,
 ): RecordLock | number {
-  if (t.mm.copyIn(addr, flock) < 0) return -EFAULT;
-  const type = flockView.getInt16(offsets.l_type, true);
-  const whence = flockView.getInt16(offsets.l_whence, true);
-  const l_start = flockOffset(offsets.l_start);
-  const l_len = flockOffset(offsets.l_len);
-  if (pid === -1 && flockView.getInt32(offsets.l_pid, true) !== 0) return -EINVAL;
+  let at = t.mm.readable(addr, FLOCK.size);
+  let { view } = t.mm.memory;
+  if (at < 0) {
+    if (t.mm.copyIn(addr, flock) < 0) return -EFAULT;
+    view = flockView;
+    at = 0;
+  }
+  const type = view.getInt16(at + offsets.l_type, true);
+  const whence = view.getInt16(at + offsets.l_whence, true);
+  const l_start = flockOffset(view, at + offsets.l_start);
+  const l_len = flockOffset(view, at + offsets.l_len);
+  if (pid === -1 && view.getInt32(at + offsets.l_pid, true) !== 0) return -EINVAL;
   let base = 0;
   if (whence === SEEK_CUR) base = Math.max(0, file.seek(0, SEEK_CUR));
   else if (whence === SEEK_END) {

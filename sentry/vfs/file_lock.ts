@@ -9,6 +9,7 @@
 import { EAGAIN, ENOLCK } from '../../spec/linux/errno.ts';
 import { F_UNLCK, F_WRLCK } from '../../spec/linux/fcntl.ts';
 import { POLLOUT } from '../../spec/linux/poll.ts';
+import { type Range, RangeMap } from '../base/range_map.ts';
 import { WaitQueue } from '../base/wait_queue.ts';
 
 /** Ranges that one inode may carry; Linux has no bound of its own, the Sentry's memory has. */
@@ -21,9 +22,7 @@ export interface LockOwner {
 }
 
 /** A byte range [start, end); `end` is Infinity for "to the end of the file, wherever that is". */
-export interface RecordLock {
-  start: number;
-  end: number;
+export interface RecordLock extends Range {
   /** F_RDLCK or F_WRLCK; F_UNLCK only as an argument of `set`. */
   type: number;
   readonly owner: LockOwner;
@@ -39,8 +38,11 @@ interface WholeLock {
 export class FileLocks {
   /** Notified (POLLOUT) when a lock is released or weakened. */
   readonly queue = new WaitQueue();
-  /** Of each owner in ascending order; they do not overlap, and those that touch differ in type. */
-  private readonly ranges = new Map<LockOwner, RecordLock[]>();
+  /**
+   * Of each owner that has locked something and closed nothing since; who has, will again. Ranges that
+   * touch differ in type.
+   */
+  private readonly ranges = new Map<LockOwner, RangeMap<RecordLock>>();
   private rangeCount = 0;
   private wholes: WholeLock[] = [];
 
@@ -51,8 +53,8 @@ export class FileLocks {
     let first: RecordLock | null = null;
     for (const [owner, own] of this.ranges) {
       if (owner === lock.owner) continue;
-      for (let i = firstBehind(own, lock.start); i < own.length; i++) {
-        const held = own[i]!;
+      for (let i = own.lowerBound(lock.start); i < own.items.length; i++) {
+        const held = own.items[i]!;
         if (held.start >= lock.end || (first !== null && held.start >= first.start)) break;
         if (held.type === F_WRLCK || lock.type === F_WRLCK) first = held;
       }
@@ -60,7 +62,10 @@ export class FileLocks {
     return first;
   }
 
-  /** Sets, changes or (F_UNLCK) removes a range. 0, -EAGAIN on a conflict, -ENOLCK. */
+  /**
+   * Sets, changes or (F_UNLCK) removes a range. 0, after which the lock is no longer the caller's,
+   * -EAGAIN on a conflict, -ENOLCK.
+   */
   set(lock: RecordLock): number {
     if (lock.type !== F_UNLCK && this.conflict(lock) !== null) return -EAGAIN;
     // Unlocking may split a range, but only so often.
@@ -75,45 +80,28 @@ export class FileLocks {
    * of the same type. True when that may let others in.
    */
   private replace(lock: RecordLock): boolean {
-    const { start, end, type, owner, pid } = lock;
-    const added: RecordLock = { start, end, type, owner, pid };
-    const own = this.ranges.get(owner);
-    // What most programs do: one lock, and the end of it.
+    const { type, owner } = lock;
+    let own = this.ranges.get(owner);
     if (own === undefined) {
       if (type === F_UNLCK) return false;
-      this.ranges.set(owner, [added]);
-      this.rangeCount++;
-      return false;
+      own = new RangeMap(splitLock);
+      this.ranges.set(owner, own);
     }
-    if (type === F_UNLCK && own.length === 1 && start <= own[0]!.start && own[0]!.end <= end) {
-      this.ranges.delete(owner);
-      this.rangeCount--;
-      return true;
-    }
+    const { items } = own;
+    const before = items.length;
+    const first = own.splitAt(lock.start);
+    const last = own.splitAt(lock.end);
     let weakened = false;
-    let from = firstBehind(own, lock.start);
-    // The one that ends where this begins.
-    if (from > 0 && own[from - 1]!.end === lock.start && own[from - 1]!.type === lock.type) from--;
-    let to = from;
-    const pieces: RecordLock[] = [];
-    for (; to < own.length && own[to]!.start <= lock.end; to++) {
-      const held = own[to]!;
-      if (held.type === lock.type) {
-        added.start = Math.min(added.start, held.start);
-        added.end = Math.max(added.end, held.end);
-        continue;
-      }
-      if (held.start === lock.end) break;
-      weakened ||= lock.type === F_UNLCK || held.type === F_WRLCK;
-      if (held.start < lock.start) pieces.push({ ...held, end: lock.start });
-      if (held.end > lock.end) pieces.push({ ...held, start: lock.end });
+    for (let i = first; i < last; i++) {
+      const held = items[i]!.type;
+      if (held !== type && (type === F_UNLCK || held === F_WRLCK)) weakened = true;
     }
-    if (lock.type !== F_UNLCK) pieces.push(added);
-    pieces.sort((a, b) => a.start - b.start);
-    own.splice(from, to - from, ...pieces);
-    this.rangeCount += pieces.length - (to - from);
-    if (own.length > 0) this.ranges.set(lock.owner, own);
-    else this.ranges.delete(lock.owner);
+    own.removeAt(first, last - first);
+    if (type !== F_UNLCK) {
+      const at = own.insert(lock);
+      own.merge(at, at + 1, sameType);
+    }
+    this.rangeCount += items.length - before;
     return weakened;
   }
 
@@ -141,7 +129,7 @@ export class FileLocks {
 
   /** Releases everything `owner` holds: a descriptor was closed, or an open file ended. */
   releaseOwner(owner: LockOwner): void {
-    const released = this.ranges.get(owner)?.length ?? 0;
+    const released = this.ranges.get(owner)?.items.length ?? 0;
     this.ranges.delete(owner);
     this.rangeCount -= released;
     this.unlockWhole(owner);
@@ -150,21 +138,20 @@ export class FileLocks {
 
   /** Everything held, in ascending order. */
   get held(): { readonly records: readonly RecordLock[]; readonly wholeCount: number } {
-    const records = [...this.ranges.values()].flat().sort((a, b) => a.start - b.start);
+    const records = Array.from(this.ranges.values(), (own) => own.items).flat();
+    records.sort((a, b) => a.start - b.start);
     return { records, wholeCount: this.wholes.length };
   }
 }
 
-/** Index of the first range in `own` that ends behind `start`. */
-function firstBehind(own: readonly RecordLock[], start: number): number {
-  let low = 0;
-  let high = own.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (own[middle]!.end <= start) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function splitLock(lock: RecordLock, at: number): RecordLock {
+  const upper = { ...lock, start: at };
+  lock.end = at;
+  return upper;
+}
+
+function sameType(left: RecordLock, right: RecordLock): boolean {
+  return left.type === right.type;
 }
 
 /** Would `owner` waiting for `holder` close a circle of waiters? */
