@@ -3,7 +3,7 @@ import { PROT_NONE, PROT_WRITE } from '../../spec/linux/mman.ts';
 import type { Range } from '../base/range_map.ts';
 import type { Context } from '../platform/platform.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
-import { isLazy, mapPma, populate } from './mapping.ts';
+import { isLazy, mapPma, POPULATED_AT_ONCE, populate } from './mapping.ts';
 import { MemoryManager } from './memory_manager.ts';
 import { protectHost } from './mprotect.ts';
 import type { Pma } from './pma.ts';
@@ -149,45 +149,48 @@ class Heritage {
       if (!isLazy(copy)) populate(child, copy, start, end);
       return 0;
     }
+    return this.pages(copy);
+  }
+
+  /** All of `vma`. */
+  private pages(vma: Vma): number {
     const { items } = this.mm.pmas;
-    for (; this.nextPma < items.length; this.nextPma++) {
-      const pma = items[this.nextPma]!;
-      if (pma.start >= end) break;
-      if (pma.end <= start) continue;
-      const result = this.pages(copy, pma, Math.max(pma.start, start), Math.min(pma.end, end));
-      if (result < 0) return result;
-      // It may span neighbouring Vmas: each takes its part.
+    const { end } = vma;
+    const mayOwn = !isShared(vma) && (vma.prot & PROT_WRITE) !== 0;
+    let at = vma.start;
+    // A Pma may span neighbouring Vmas: each takes its part.
+    for (; at < end; this.nextPma++) {
+      const pma = items[this.nextPma];
+      if (pma === undefined || pma.start >= end) break;
+      at = Math.max(at, pma.start);
+      while (at < end && at < pma.end) {
+        let stop = Math.min(pma.end, end);
+        if (mayOwn && isOwn(pma)) {
+          const window = this.windowFrom(at);
+          if (window !== undefined && window.start <= at) {
+            at = this.own(vma, at, Math.min(window.end, end, at + POPULATED_AT_ONCE));
+            if (at < 0) return at;
+            continue;
+          }
+          if (window !== undefined && window.start < stop) stop = window.start;
+        }
+        this.share(vma, pma, at, stop);
+        at = stop;
+      }
       if (pma.end > end) break;
     }
     return 0;
   }
 
-  /** [start, end) of `pma` within `vma`. */
-  private pages(vma: Vma, pma: Pma, start: number, end: number): number {
-    if (isShared(vma)) {
-      this.share(vma, pma, start, end);
-      return 0;
-    }
-    if (!pma.cow) return this.own(vma, pma, start, end);
-    const mayCopy = pma.fd === IN_MEMORY_FILE && !pma.fromFile && (vma.prot & PROT_WRITE) !== 0;
-    let at = start;
-    while (mayCopy && at < end) {
-      const window = this.expected[this.nextWindow];
-      if (window === undefined || window.start >= end) break;
-      if (window.end > at) {
-        if (window.start > at) this.share(vma, pma, at, window.start);
-        const last = Math.min(window.end, end);
-        const result = this.own(vma, pma, Math.max(window.start, at), last);
-        if (result < 0) return result;
-        at = last;
-      }
-      if (window.end <= end) this.nextWindow++;
-    }
-    if (at < end) this.share(vma, pma, at, end);
-    return 0;
+  /** The first window that does not end before `at`. */
+  private windowFrom(at: number): Range | undefined {
+    const { expected } = this;
+    let window = expected[this.nextWindow];
+    while (window !== undefined && window.end <= at) window = expected[++this.nextWindow];
+    return window;
   }
 
-  /** The child has them as the parent has them. */
+  /** The child has [start, end) of `pma` as the parent has it. */
   private share(vma: Vma, pma: Pma, start: number, end: number): void {
     const { fd, cow, fromFile } = pma;
     const offset = pma.offset + (start - pma.start);
@@ -197,19 +200,36 @@ class Heritage {
     if (this.empty && vma.prot !== PROT_NONE) mapPma(this.child, vma, copy, start, end);
   }
 
-  /** The child gets a copy of them. 0 or -ENOMEM. */
-  private own(vma: Vma, pma: Pma, start: number, end: number): number {
+  /** The child gets a copy of [start, limit), as far as that is there in a row. Where it ends, or -ENOMEM. */
+  private own(vma: Vma, start: number, limit: number): number {
+    const { items } = this.mm.pmas;
     const { memory } = this.mm;
+    let end = start;
+    for (let i = this.nextPma; end < limit; i++) {
+      const pma = items[i];
+      if (pma === undefined || pma.start > end || !isOwn(pma)) break;
+      end = Math.min(pma.end, limit);
+    }
     const offset = memory.allocateToFill(end - start);
     if (offset < 0) return offset;
-    const from = pma.offset + (start - pma.start);
-    memory.bytes.copyWithin(offset, from, from + (end - start));
-    const { fd, fromFile } = pma;
-    const copy = { start, end, fd, offset, cow: false, fromFile, shadow: -1 };
+    for (let i = this.nextPma, at = start; at < end; i++) {
+      const pma = items[i]!;
+      const from = pma.offset + (at - pma.start);
+      const stop = Math.min(pma.end, end);
+      memory.bytes.copyWithin(offset + (at - start), from, from + (stop - at));
+      at = stop;
+    }
+    const fd = IN_MEMORY_FILE;
+    const copy = { start, end, fd, offset, cow: false, fromFile: false, shadow: -1 };
     this.child.pmas.insert(copy);
-    if (vma.prot !== PROT_NONE) mapPma(this.child, vma, copy, start, end);
-    return 0;
+    mapPma(this.child, vma, copy, start, end);
+    return end;
   }
+}
+
+/** Whether the pages are memory without a file. */
+function isOwn(pma: Pma): boolean {
+  return pma.fd === IN_MEMORY_FILE && !pma.fromFile;
 }
 
 function copyBounds(mm: MemoryManager, child: MemoryManager): void {

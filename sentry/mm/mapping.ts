@@ -30,7 +30,7 @@ export const WHOLE_LIMIT = 2 ** 30;
 const LEAST_HUGE = 8 * 2 ** 20;
 
 /** Own writable pages up to this size are mapped with their pages: that costs less than faults. */
-const POPULATED_AT_ONCE = 64 * 1024;
+export const POPULATED_AT_ONCE = 64 * 1024;
 
 /** The protection the host gets for `pma` within `vma`. */
 export function hostProt(vma: Vma, pma: Pma): number {

@@ -44,7 +44,9 @@ export class WriteHistory {
     const ranges: Range[] = [];
     for (const start of [...this.windows].sort((a, b) => a - b)) {
       const last = ranges[ranges.length - 1];
-      if (last !== undefined && last.end === start) last.end = start + HISTORY_WINDOW;
+      // To copy a window costs less than two mappings more.
+      if (last !== undefined && start - last.end <= HISTORY_WINDOW)
+        last.end = start + HISTORY_WINDOW;
       else ranges.push({ start, end: start + HISTORY_WINDOW });
     }
     return ranges;
