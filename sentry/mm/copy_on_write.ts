@@ -4,6 +4,7 @@
  */
 import { ENOMEM, ENXIO } from '../../spec/linux/errno.ts';
 import { PAGE_SIZE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import { catchUpIn } from './deferred.ts';
 import { IN_MEMORY_FILE } from './mappable.ts';
 import { joinPmasIn } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
@@ -28,6 +29,7 @@ const MANY_PIECES = 4096;
  */
 export function growCopies(mm: MemoryManager, vma: Vma, page: number): number {
   const pma = isolate(mm, vma, page);
+  catchUpIn(mm, pma.start, pma.end);
   const size = windowSize(mm, vma, pma);
   // Who writes all of a large range has no use for copies of a few windows of it.
   if (!pma.fromFile && size < LARGEST_WINDOW) mm.writeHistory?.note(page);

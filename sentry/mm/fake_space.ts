@@ -228,7 +228,8 @@ export function difference(mm: MemoryManager): string {
       for (let at = Math.max(pma.start, vma.start); at < to; at += PAGE_SIZE) {
         expected++;
         const page = pages.get(at);
-        if (page === undefined && mm.deferred.find(at) !== null) {
+        if (mm.deferred.find(at) !== null) {
+          if (page !== undefined) return `${at.toString(16)} is deferred, and mapped`;
           expected--;
           continue;
         }

@@ -9,7 +9,7 @@ import { PAGE_SIZE, PROT_EXEC, PROT_NONE, PROT_WRITE } from '../../spec/linux/mm
 import { RLIMIT_AS, RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import { giveRoom } from './call_sites.ts';
 import { growCopies } from './copy_on_write.ts';
-import { catchUp } from './deferred.ts';
+import { catchUp, catchUpIn } from './deferred.ts';
 import { populate } from './mapping.ts';
 import type { MemoryManager } from './memory_manager.ts';
 import { pageCeil, pageFloor } from './page.ts';
@@ -44,11 +44,10 @@ export function fault(mm: MemoryManager, addr: number, access: number): number {
   if (vma === null) return FAULT_MAPERR;
   if (vma.prot === PROT_NONE) return FAULT_ACCERR;
   if ((access & (PROT_WRITE | PROT_EXEC) & ~vma.prot) !== 0) return FAULT_ACCERR;
-  if (mm.deferred.find(addr) !== null) {
-    catchUp(mm);
+  const page = pageFloor(addr);
+  if (mm.deferred.items.length > 0 && mapUntouched(mm, vma, page)) {
     return mm.commit() < 0 ? FAULT_OOM : FAULT_HANDLED;
   }
-  const page = pageFloor(addr);
   let result = touch(mm, vma, page);
   if (result === TOUCH_NOTHING) {
     // A reader need not copy, but a read of a mapped page does not fault.
@@ -58,6 +57,19 @@ export function fault(mm: MemoryManager, addr: number, access: number): number {
   }
   if (result < 0) return result === -ENOMEM ? FAULT_OOM : FAULT_BUS;
   return mm.commit() < 0 ? FAULT_OOM : FAULT_HANDLED;
+}
+
+/** Whether `page` was not mapped only because that was put off, and may be tried again now. */
+function mapUntouched(mm: MemoryManager, vma: Vma, page: number): boolean {
+  const range = mm.deferred.find(page);
+  if (range === null) return false;
+  if (range.inherited) {
+    mm.touchHistory?.note(page);
+    catchUpIn(mm, page, page + PAGE_SIZE);
+  } else catchUp(mm);
+  const pma = mm.pmas.find(page);
+  // Who writes would come back at once.
+  return pma !== null && (!pma.cow || (vma.prot & PROT_WRITE) === 0);
 }
 
 const TOUCH_NOTHING = 1;

@@ -1,4 +1,4 @@
-/** What is mapped late and what is copied early: deferred.ts, write_history.ts, copy_on_write.ts. */
+/** What is mapped late and what is copied early: deferred.ts, touch_history.ts, write_history.ts, copy_on_write.ts. */
 import { expect, test } from 'vitest';
 import {
   MAP_ANONYMOUS,
@@ -7,11 +7,13 @@ import {
   MAP_PRIVATE,
   PAGE_SIZE,
   PROT_EXEC,
+  PROT_NONE,
   PROT_READ,
   PROT_WRITE,
 } from '../../spec/linux/mman.ts';
 import type { Context } from '../platform/platform.ts';
 import { difference, FakeFile, FakeHost, fakeSpace, load, store } from './fake_space.ts';
+import { FAULT_ACCERR, FAULT_MAPERR } from './fault.ts';
 import type { MemoryManager } from './memory_manager.ts';
 
 const RW = PROT_READ | PROT_WRITE;
@@ -140,4 +142,107 @@ test('what children write is theirs from the fork on, though the parent does not
   expect(store(host, mm, word, 2)).toBe(0);
   mm.release();
   expect(host.memory.reservedBytes).toBe(0);
+});
+
+/** Forks until children get only what earlier ones have touched. `each` is what those do. */
+function forkOften(mm: MemoryManager, each: (child: MemoryManager) => void): void {
+  for (let i = 0; i < 20; i++) {
+    const child = fork(mm);
+    each(child);
+    expect(difference(child)).toBe('');
+    child.release();
+  }
+}
+
+/** A child in whose space the host has copied nothing. */
+function forkEmpty(mm: MemoryManager): MemoryManager {
+  const child = fork(mm);
+  if (child.deferred.items.length > 0) return child;
+  child.release();
+  return fork(mm);
+}
+
+function mapOf(mm: MemoryManager, pages: number, prot: number, file: FakeFile | null): number {
+  const flags = MAP_PRIVATE | (file === null ? MAP_ANONYMOUS : 0);
+  return mm.mmap({ addr: 0, length: pages * PAGE_SIZE, prot, flags, file, offset: 0 });
+}
+
+test('a child gets what no child has touched when it does, and the next one at once', () => {
+  const host = new FakeHost(2 ** 24);
+  const mm = host.newManager();
+  mm.space.owner = 'somebody';
+  const [used, unused] = [library(host), library(host)];
+  const text = mapOf(mm, 4, PROT_READ, used);
+  const constants = mapOf(mm, 4, PROT_READ, unused);
+  const data = mapOf(mm, 64, RW, null);
+  store(host, mm, data + 8 * PAGE_SIZE, 8);
+  forkOften(mm, (child) => expect(load(host, child, text)).toBe(0));
+  const child = forkEmpty(mm);
+  expect(fakeSpace(child).pages.size).toBe(4);
+  const { flushes } = fakeSpace(child);
+  expect(load(host, child, text + PAGE_SIZE)).toBe(1);
+  expect(fakeSpace(child).flushes).toBe(flushes);
+  expect(load(host, child, constants + 3 * PAGE_SIZE)).toBe(3);
+  expect(load(host, child, constants)).toBe(0);
+  expect(fakeSpace(child).flushes).toBe(flushes + 1);
+  // Who writes where nothing is mapped gets it all in one fault.
+  expect(store(host, child, data + 8 * PAGE_SIZE, 9)).toBe(0);
+  expect(fakeSpace(child).flushes).toBe(flushes + 2);
+  expect(load(host, child, data + 40 * PAGE_SIZE)).toBe(0);
+  expect(load(host, mm, data + 8 * PAGE_SIZE)).toBe(8);
+  expect(difference(child)).toBe('');
+  child.release();
+  const next = forkEmpty(mm);
+  expect(fakeSpace(next).pages.get(constants)).toBeDefined();
+  next.release();
+  mm.release();
+  expect(host.memory.reservedBytes).toBe(0);
+});
+
+test('the first children get everything, and those of whom many touch much', () => {
+  const host = new FakeHost(2 ** 24);
+  const mm = host.newManager();
+  mm.space.owner = 'somebody';
+  const file = library(host);
+  const at = Array.from({ length: 80 }, () => mapOf(mm, 1, PROT_READ, file));
+  for (let i = 0; i < 7; i++) {
+    const child = fork(mm);
+    expect(fakeSpace(child).pages.size).toBe(80);
+    child.release();
+  }
+  forkOften(mm, (child) => {
+    for (const addr of at) expect(load(host, child, addr)).toBe(0);
+  });
+  for (let i = 0; i < 2; i++) {
+    const child = fork(mm);
+    expect(fakeSpace(child).pages.size).toBe(80);
+    child.release();
+  }
+});
+
+test('what a child has not touched stays out of its other mappings, until they change it', () => {
+  const host = new FakeHost(2 ** 24);
+  const mm = host.newManager();
+  mm.space.owner = 'somebody';
+  const at = mapOf(mm, LIBRARY_PAGES, PROT_READ, library(host));
+  forkOften(mm, () => {});
+  const child = forkEmpty(mm);
+  // A library of its own waits, and is mapped with the next that cannot wait: only that.
+  const own = mapLibrary(child, library(host));
+  expect(fakeSpace(child).pages.size).toBe(0);
+  mapOf(child, 1, RW, null);
+  expect(fakeSpace(child).pages.size).toBe(LIBRARY_PAGES + 1);
+  expect(child.readU32(at + 2 * PAGE_SIZE)).toBe(2);
+  expect(child.munmap(at + 4 * PAGE_SIZE, 4 * PAGE_SIZE)).toBe(0);
+  expect(fakeSpace(child).pages.get(at)).toBeUndefined();
+  expect(difference(child)).toBe('');
+  const grandchild = fork(child);
+  expect(load(host, grandchild, at + 3 * PAGE_SIZE)).toBe(3);
+  expect(load(host, grandchild, at + 5 * PAGE_SIZE)).toBe(-FAULT_MAPERR);
+  expect(load(host, grandchild, own + PAGE_SIZE)).toBe(1);
+  expect(child.mprotect(at, 2 * PAGE_SIZE, PROT_NONE)).toBe(0);
+  expect(load(host, child, at)).toBe(-FAULT_ACCERR);
+  expect(load(host, child, at + 3 * PAGE_SIZE)).toBe(3);
+  expect(difference(child)).toBe('');
+  expect(difference(grandchild)).toBe('');
 });

@@ -7,6 +7,7 @@ import { isLazy, mapPma, POPULATED_AT_ONCE, populate } from './mapping.ts';
 import { MemoryManager } from './memory_manager.ts';
 import { protectHost } from './mprotect.ts';
 import type { Pma } from './pma.ts';
+import { TouchHistory } from './touch_history.ts';
 import { copyOf, isShared, VM_DONTFORK, VM_LOCKED, VM_WIPEONFORK, type Vma } from './vma.ts';
 import { WriteHistory } from './write_history.ts';
 
@@ -27,6 +28,8 @@ export function forkMemory(
     return protectedAll;
   }
   // What was marked without a second owner becomes writable again at its next fault.
+  mm.touchHistory ??= new TouchHistory();
+  const touched = mm.touchHistory.expected();
   const forked = mm.space.fork(from, mm.pmas.items.length);
   if (typeof forked === 'number') return forked;
   const { taskSize, layout, limits, memory, hostFiles, patchedTexts } = mm;
@@ -40,9 +43,10 @@ export function forkMemory(
     patchedTexts,
   );
   child.writeHistory = mm.writeHistory;
+  child.touchHistory = mm.touchHistory;
   child.callSites = mm.callSites?.copy() ?? null;
   copyBounds(mm, child);
-  const heritage = new Heritage(mm, child, forked.empty, expected);
+  const heritage = new Heritage(mm, child, forked.empty, expected, touched);
   let result = heritage.all();
   if (result === 0) result = child.commit();
   if (result < 0) {
@@ -112,15 +116,24 @@ class Heritage {
   /** Whether the child's space has nothing yet, or everything of the parent's. */
   private readonly empty: boolean;
   private readonly expected: readonly Range[];
-  /** The parent's Pmas and windows before these lie below. */
+  private readonly touched: readonly number[] | null;
+  /** Those before these lie below: the parent's Pmas, windows, touched pages. */
   private nextPma = 0;
   private nextWindow = 0;
+  private nextTouched = 0;
 
-  constructor(mm: MemoryManager, child: MemoryManager, empty: boolean, expected: readonly Range[]) {
+  constructor(
+    mm: MemoryManager,
+    child: MemoryManager,
+    empty: boolean,
+    expected: readonly Range[],
+    touched: readonly number[] | null,
+  ) {
     this.mm = mm;
     this.child = child;
     this.empty = empty;
     this.expected = expected;
+    this.touched = touched;
   }
 
   /** 0 or -ENOMEM. */
@@ -197,7 +210,18 @@ class Heritage {
     if (fd === IN_MEMORY_FILE) this.mm.memory.retain(offset, end - start);
     const copy = { start, end, fd, offset, cow, fromFile, shadow: -1 };
     this.child.pmas.insert(copy);
-    if (this.empty && vma.prot !== PROT_NONE) mapPma(this.child, vma, copy, start, end);
+    if (!this.empty || vma.prot === PROT_NONE) return;
+    if (this.isTouched(start, end)) mapPma(this.child, vma, copy, start, end);
+    else this.child.deferred.insert({ start, end, inherited: true });
+  }
+
+  /** Whether something in [start, end) is likely to be. */
+  private isTouched(start: number, end: number): boolean {
+    const { touched } = this;
+    if (touched === null) return true;
+    let page = touched[this.nextTouched];
+    while (page !== undefined && page < start) page = touched[++this.nextTouched];
+    return page !== undefined && page < end;
   }
 
   /** The child gets a copy of [start, limit), as far as that is there in a row. Where it ends, or -ENOMEM. */

@@ -11,7 +11,7 @@
  * given to a new owner only when no thread of this application can see them any more.
  */
 
-import { type Range, RangeMap } from '../base/range_map.ts';
+import { RangeMap } from '../base/range_map.ts';
 import type { AddressSpace, Context, Registers } from '../platform/platform.ts';
 import { brk } from './brk.ts';
 import {
@@ -23,7 +23,7 @@ import {
   replacedInstruction,
   takeBackPatches,
 } from './call_sites.ts';
-import { catchUp, splitDeferred } from './deferred.ts';
+import { catchUp, type Deferred, splitDeferred } from './deferred.ts';
 import { fault, prefault } from './fault.ts';
 import { forkMemory } from './fork.ts';
 import { type FutexKey, futexKey } from './futex_key.ts';
@@ -42,6 +42,7 @@ import type { PatchedTexts } from './patched_text.ts';
 import { patchCallSite } from './patching.ts';
 import { place, SearchStart } from './placement.ts';
 import { DroppedPages, newPmaMap, type PmaMap } from './pma.ts';
+import type { TouchHistory } from './touch_history.ts';
 import { type MemoryUsage, memoryUsage, residentEstimate } from './usage.ts';
 import { type HostFileAccess, UserMemory } from './user_memory.ts';
 import { newVmaMap, type VmaMap } from './vma.ts';
@@ -74,9 +75,10 @@ export class MemoryManager extends UserMemory implements Mapper {
   /** Pages the host may still map because it refused a change: kept to the end. */
   private readonly stuck = new DroppedPages();
   /** Mappings the host has yet to be told of: see deferred.ts. */
-  readonly deferred = new RangeMap<Range>(splitDeferred);
+  readonly deferred = new RangeMap<Deferred>(splitDeferred);
   /** Null before the first fork(2). */
   writeHistory: WriteHistory | null = null;
+  touchHistory: TouchHistory | null = null;
   /** What is patched in files, for all address spaces. */
   readonly patchedTexts: PatchedTexts;
   /** Null before the first is patched. */

@@ -32,7 +32,7 @@ import {
 } from '../../spec/linux/mman.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from '../../spec/linux/resource.ts';
 import { giveRoom } from './call_sites.ts';
-import { catchUp, mayDefer } from './deferred.ts';
+import { catchUpNew, mayDefer } from './deferred.ts';
 import { FilePages } from './file_pages.ts';
 import type { Mappable } from './mappable.ts';
 import { addVma, splitsTooMany, unmapRange } from './mapping.ts';
@@ -103,8 +103,9 @@ export function mmap(mm: MemoryManager, request: MmapRequest): number {
     vma = { ...vma, file: FilePages.anonymous(mm.memory, end - start), offset: 0 };
   }
   const pages = request.pages ?? -1;
-  if (mayDefer(mm, vma, pages, request.flags)) mm.deferred.insert({ start, end });
-  else catchUp(mm);
+  if (mayDefer(mm, vma, pages, request.flags)) {
+    mm.deferred.insert({ start, end, inherited: false });
+  } else catchUpNew(mm);
   let result = addVma(mm, vma, pages);
   if (result >= 0) {
     mapPatches(mm, start);

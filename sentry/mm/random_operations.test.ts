@@ -94,6 +94,8 @@ class World {
   readonly files: File[] = [];
   readonly spaces: Oracle[] = [];
   readonly pick: (below: number) => number;
+  /** Steps after which some child had something that no child had touched. */
+  untouched = 0;
   private next = 1;
 
   constructor(seed: number) {
@@ -127,7 +129,10 @@ class World {
     else if (kind < 11) this.fork(oracle);
     else if (kind < 12) this.exit(oracle);
     else this.touch(oracle);
-    for (const { mm } of this.spaces) expect(difference(mm)).toBe('');
+    for (const { mm } of this.spaces) {
+      expect(difference(mm)).toBe('');
+      if (mm.deferred.items.some((range) => range.inherited)) this.untouched++;
+    }
   }
 
   private map(oracle: Oracle): void {
@@ -287,5 +292,6 @@ for (const seed of [1, 2, 11, 13, 19]) {
     const world = new World(seed);
     for (let i = 0; i < STEPS; i++) world.step();
     world.end();
+    expect(world.untouched).toBeGreaterThan(STEPS / 20);
   });
 }
