@@ -35,7 +35,9 @@ std::vector<Mapping> ReadMappings(int fd) {
     int name = 0;
     const char* format = "%lx-%lx %4s %*s %*s %*s %n";
     if (sscanf(line, format, &mapping.start, &mapping.end, protection, &name) < 3) continue;
-    mapping.is_plain = strcmp(protection, "rw-p") == 0 && name > 0 && line[name] == '\0';
+    const char* named = name > 0 ? line + name : "?";
+    bool is_plain = *named == '\0' || strcmp(named, "[heap]") == 0;
+    mapping.is_plain = is_plain && strcmp(protection, "rw-p") == 0;
     mapping.is_special = name > 0 && strncmp(line + name, "[v", 2) == 0;
     mappings.push_back(mapping);
   }

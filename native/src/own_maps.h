@@ -11,7 +11,7 @@ namespace runsc {
 struct Mapping {
   uintptr_t start;
   uintptr_t end;
-  // Anonymous, private, to be read and written.
+  // Anonymous, private, to be read and written: V8's pages, or malloc's.
   bool is_plain;
   // The kernel's own, such as [vvar].
   bool is_special;

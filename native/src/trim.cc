@@ -8,11 +8,16 @@
 // V8 does not tell which pages those are. They are found by the flags that begin each of its pages,
 // in whose meaning it is believed only if a fresh object lies in a page with the flags of the other
 // half. Their first host page, with V8's header and the object that fills them, stays.
+//
+// Pages of nothing but zeros are given back, whosever they are: they read as before. Buffers out of
+// the snapshot that nobody has used are such, and the ends of V8's pages.
 
 #include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <v8.h>
+
+#include <algorithm>
 
 #include "addon.h"
 #include "own_maps.h"
@@ -28,6 +33,9 @@ constexpr uintptr_t kFrom = 1 << 3;
 constexpr uintptr_t kTo = 1 << 4;
 constexpr uintptr_t kHalves = kInteresting | kFrom | kTo;
 constexpr uintptr_t kBelowAgeMark = 1 << 9;
+
+// Larger mappings are mostly untouched, and looking would give them pages.
+constexpr uintptr_t kLargestSearched = 4 * 1024 * 1024;
 
 uintptr_t FlagsOf(uintptr_t page) { return *reinterpret_cast<const uintptr_t*>(page); }
 
@@ -47,6 +55,23 @@ void DiscardEmptiedPages() {
   }
 }
 
+bool IsZero(uintptr_t page) {
+  auto* first = reinterpret_cast<const uint64_t*>(page);
+  auto* end = first + kHostPageSize / sizeof *first;
+  return std::all_of(first, end, [](uint64_t word) { return word == 0; });
+}
+
+void DiscardZeroPages() {
+  for (const auto& [start, end, is_plain, is_special] : KeptMappings()) {
+    if (!is_plain || end - start > kLargestSearched) continue;
+    for (uintptr_t page = start; page < end; page += kHostPageSize) {
+      uintptr_t first = page;
+      while (page < end && IsZero(page)) page += kHostPageSize;
+      if (page > first) madvise(reinterpret_cast<void*>(first), page - first, MADV_DONTNEED);
+    }
+  }
+}
+
 napi_value TrimMemory(napi_env, napi_callback_info) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
   // V8 has no other way to ask for a scavenge, and asks for the flag.
@@ -56,6 +81,7 @@ napi_value TrimMemory(napi_env, napi_callback_info) {
     isolate->RequestGarbageCollectionForTesting(v8::Isolate::kMinorGarbageCollection);
     if (FlagsAreKnown(isolate)) DiscardEmptiedPages();
   }
+  DiscardZeroPages();
   malloc_trim(0);
   return nullptr;
 }
