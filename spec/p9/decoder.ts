@@ -10,7 +10,6 @@ import type { P9Attr, Qid } from './messages.ts';
 const NO_BYTES = new Uint8Array(0);
 const NO_QID: Qid = { type: 0, version: 0, path: 0 };
 const NO_ATTR = new DataView(new ArrayBuffer(ATTR_SIZE));
-const SLASH = 0x2f;
 
 function getU64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
@@ -21,16 +20,20 @@ function getI64(view: DataView, at: number): number {
 }
 
 /**
- * A path above 2^53 is folded, not rounded: rounding would give the files of a server that counts in
- * its upper bits one and the same identity.
+ * The path of the qid at `at`. One above 2^53 is folded, not rounded: rounding would give the files of a
+ * server that counts in its upper bits one and the same identity.
  */
-export function getQid(view: DataView, at: number): Qid {
+export function getPath(view: DataView, at: number): number {
   const high = view.getUint32(at + 9, true);
   const folded = (high & 0x1fffff) ^ (Math.imul(high >>> 21, 0x9e3b) & 0x1fffff);
+  return view.getUint32(at + 5, true) + folded * 2 ** 32;
+}
+
+export function getQid(view: DataView, at: number): Qid {
   return {
     type: view.getUint8(at),
     version: view.getUint32(at + 1, true),
-    path: view.getUint32(at + 5, true) + folded * 2 ** 32,
+    path: getPath(view, at),
   };
 }
 
@@ -145,15 +148,11 @@ export class Decoder {
     if (length > max) this.ok = false;
     const at = this.take(length);
     if (at < 0) return '';
-    const { bytes } = this;
-    const end = at + length;
-    for (let i = at; i < end; i++) {
-      const c = bytes[i];
-      if (c === 0 || (c === SLASH && !slash)) this.ok = false;
-    }
-    if (!this.ok) return '';
     // All of it at once: put together char by char it would be flattened again for every Map.
-    return String.fromCharCode.apply(null, bytes.subarray(at, end) as unknown as number[]);
+    const chars = this.bytes.subarray(at, at + length) as unknown as number[];
+    const s = String.fromCharCode.apply(null, chars);
+    if (s.includes('\0') || (!slash && s.includes('/'))) this.ok = false;
+    return this.ok ? s : '';
   }
 
   text(): string {

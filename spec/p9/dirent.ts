@@ -1,7 +1,7 @@
 /**
  * The records inside Rreaddir and Rreaddirplus data.
  */
-import { Decoder, getAttr, getMode, getQid } from './decoder.ts';
+import { Decoder, getAttr, getMode, getPath } from './decoder.ts';
 import { type Encoder, QID_SIZE } from './encoder.ts';
 import type { P9Attr, Qid } from './messages.ts';
 
@@ -39,8 +39,8 @@ export class ListedEntry implements DirentPlus {
   }
 
   /** qid.path and mode, of `attr`. */
-  get path(): number {
-    return getQid(this.view, this.at + 8).path;
+  get ino(): number {
+    return getPath(this.view, this.at + 8);
   }
   get mode(): number {
     return getMode(this.view, this.at);

@@ -12,35 +12,27 @@ export const TYPE_SHIFT = 12;
 export class Child {
   readonly ino: number;
   readonly type: number;
-  /** What `attr` is decoded from when first asked for. */
-  private source: P9Attr | ListedEntry | null;
+  readonly attr: P9Attr | null;
 
-  constructor(ino: number, type: number, source: P9Attr | ListedEntry | null) {
+  constructor(ino: number, type: number, attr: P9Attr | null) {
     this.ino = ino;
     this.type = type;
-    this.source = source;
+    this.attr = attr;
   }
 
   static of(attr: P9Attr): Child {
     return new Child(attr.qid.path, (attr.mode & S_IFMT) >> TYPE_SHIFT, attr);
   }
+}
 
-  static listed(entry: DirentPlus): Child {
-    if (!(entry instanceof ListedEntry)) return Child.of(entry.attr);
-    return new Child(entry.path, (entry.mode & S_IFMT) >> TYPE_SHIFT, entry);
-  }
+/** Most names are listed and never looked at: of those, the bytes are kept that the gofer sent. */
+export type Known = Child | ListedEntry;
 
-  get attr(): P9Attr | null {
-    if (this.source instanceof ListedEntry) this.source = this.source.attr;
-    return this.source;
-  }
+/** DT_*. */
+export function typeOf(known: Known): number {
+  return known instanceof ListedEntry ? (known.mode & S_IFMT) >> TYPE_SHIFT : known.type;
+}
 
-  set attr(attr: P9Attr | null) {
-    this.source = attr;
-  }
-
-  /** Whether the attributes are out of date. */
-  get changed(): boolean {
-    return this.source === null;
-  }
+export function knownOf(entry: DirentPlus): Known {
+  return entry instanceof ListedEntry ? entry : Child.of(entry.attr);
 }

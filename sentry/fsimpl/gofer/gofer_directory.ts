@@ -16,7 +16,7 @@ import type { Path } from '../../vfs/mount.ts';
 import { DirectoryFile, type OpenFile } from '../../vfs/open_file.ts';
 import type { DirEntry } from '../../vfs/stat.ts';
 import type { Ticket } from './channel.ts';
-import { Child, TYPE_SHIFT } from './child.ts';
+import { Child, type Known, knownOf, TYPE_SHIFT, typeOf } from './child.ts';
 import { GoferInode } from './gofer_inode.ts';
 import type { Watched } from './watches.ts';
 
@@ -27,7 +27,7 @@ const LOOKS_BEFORE_WATCHING = 2;
 
 export class GoferDirectory extends GoferInode implements Watched {
   /** Names that are there; all of them when `complete`. Only in exclusive trees. */
-  private children = new Map<string, Child>();
+  private children = new Map<string, Known>();
   private complete = false;
   private lookups = 0;
   /** The watch on this directory, in shared trees, or -1. What follows needs one. */
@@ -61,7 +61,7 @@ export class GoferDirectory extends GoferInode implements Watched {
     const { attr } = child;
     if (attr === null) return this.walk(name);
     // Under another name the file may have changed meanwhile.
-    const linked = attr.nlink > 1 && child.type !== DT_DIR;
+    const linked = attr.nlink > 1 && typeOf(child) !== DT_DIR;
     if (linked && !this.fs.isLive(child.ino)) return this.walk(name);
     return this.fs.inodeOf(attr, this, name, false);
   }
@@ -186,7 +186,9 @@ export class GoferDirectory extends GoferInode implements Watched {
         if (r < 0) return r;
       }
       const entries: DirEntry[] = [];
-      for (const [name, { ino, type }] of this.children) entries.push({ name, ino, type });
+      for (const [name, child] of this.children) {
+        entries.push({ name, ino: child.ino, type: typeOf(child) });
+      }
       return entries;
     }
     if (this.wd >= 0) this.fs.watches.poll();
@@ -227,11 +229,11 @@ export class GoferDirectory extends GoferInode implements Watched {
     if (typeof listed === 'number') return listed;
     const before = this.children;
     this.children = new Map();
-    for (const entry of listed) {
-      const child = Child.listed(entry);
-      // What was written through an open file may not have reached the attributes yet.
-      if (before.get(entry.name)?.changed) child.attr = null;
-      this.children.set(entry.name, child);
+    for (const entry of listed) this.children.set(entry.name, knownOf(entry));
+    // What was written through an open file may not have reached the attributes yet.
+    for (const [name, child] of before) {
+      const now = child.attr === null ? this.children.get(name) : undefined;
+      if (now !== undefined) this.children.set(name, new Child(now.ino, typeOf(now), null));
     }
     this.complete = true;
     this.fs.listingKept(this, listed.length);
@@ -249,7 +251,9 @@ export class GoferDirectory extends GoferInode implements Watched {
   /** The inode of a name leaves memory: what was learnt about it stays here. */
   childForgotten(inode: GoferInode): void {
     const child = this.children.get(inode.name);
-    if (child?.ino === inode.ino) child.attr = inode.known;
+    if (child?.ino === inode.ino) {
+      this.children.set(inode.name, new Child(inode.ino, inode.type >> TYPE_SHIFT, inode.known));
+    }
     if (this.seen.get(inode.name) === inode) this.seen.delete(inode.name);
   }
 
@@ -379,7 +383,7 @@ export class GoferDirectory extends GoferInode implements Watched {
     moved.foundAt(to, newName);
     moved.outdate();
     if (this.fs.exclusive && child !== undefined)
-      to.children.set(newName, new Child(child.ino, child.type, null));
+      to.children.set(newName, new Child(child.ino, typeOf(child), null));
     if (victim !== null) (victim as GoferInode).unlinked();
     return 0;
   }
