@@ -63,13 +63,14 @@ export function fault(mm: MemoryManager, addr: number, access: number): number {
 function mapUntouched(mm: MemoryManager, vma: Vma, page: number): boolean {
   const range = mm.deferred.find(page);
   if (range === null) return false;
+  const pma = mm.pmas.find(page);
+  // Who writes memory would come back at once, and is in the other history. Who reads a file must see it.
+  const mayCopy = pma?.cow === true && !pma.fromFile && (vma.prot & PROT_WRITE) !== 0;
   if (range.inherited) {
-    mm.touchHistory?.note(page);
+    if (!mayCopy) mm.touchHistory?.note(page);
     catchUpIn(mm, page, page + PAGE_SIZE);
   } else catchUp(mm);
-  const pma = mm.pmas.find(page);
-  // Who writes would come back at once.
-  return pma !== null && (!pma.cow || (vma.prot & PROT_WRITE) === 0);
+  return pma !== null && !mayCopy;
 }
 
 const TOUCH_NOTHING = 1;

@@ -6,11 +6,11 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, PAGES = 32, LENGTH = PAGES * PAGE, QUIET = 12, THREADS = 4 };
+enum { PAGE = 4096, PAGES = 32, LENGTH = PAGES * PAGE, QUIET = 12, THREADS = 4, FILE_FD = 50 };
 
 static const char constants[LENGTH] = {[0] = 'a', [LENGTH - 1] = 'z'};
 static char data[LENGTH];
-static char *memory, *shared, *program, *inaccessible;
+static char *memory, *shared, *program, *inaccessible, *file;
 
 static unsigned sum(const volatile char *p) {
   unsigned s = 0;
@@ -30,6 +30,11 @@ static void prepare(void) {
   program = mmap(NULL, LENGTH, PROT_READ, MAP_PRIVATE, fd, 0);
   inaccessible = mmap(NULL, LENGTH, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   close(fd);
+  fd = open("/tmp/untouched", O_RDWR | O_CREAT | O_TRUNC, 0600);
+  if (ftruncate(fd, LENGTH) < 0) _exit(98);
+  file = mmap(NULL, LENGTH, prot, MAP_PRIVATE, fd, 0);
+  unlink("/tmp/untouched");
+  if (dup2(fd, FILE_FD) < 0) _exit(97);
   for (int i = 0; i < LENGTH; i++) {
     data[i] = (char)(i * 3 + i / PAGE);
     memory[i] = (char)(i * 5 + i / PAGE);
@@ -158,6 +163,15 @@ int main(int argc, char **argv) {
     for (int i = 0; i < PAGES; i++) count += there[i] & 1;
     out("%d", count);
   });
+  IN_CHILD("sees a file change that it has only read", {
+    out("%d", file[3 * PAGE]);
+    R(pwrite(FILE_FD, "changed", 7, 3 * PAGE));
+    out("%d %s", file[2 * PAGE], file + 3 * PAGE);
+    file[3 * PAGE] = 'C';
+    R(pwrite(FILE_FD, "again", 5, 3 * PAGE));
+    out("%s", file + 3 * PAGE);
+  });
+  out("%s", file + 3 * PAGE);
   IN_CHILD("executes", execl("/proc/self/exe", "again", "argument", NULL));
   out("signals: %d %d %d %d", page_fault_code((char *)constants + PAGE, 1),
       page_fault_code(inaccessible, 0), page_fault_code(program, 1), page_fault_code(memory, 1));
