@@ -222,11 +222,19 @@ export abstract class UserMemory implements UserMemoryAccess {
     return -ENAMETOOLONG;
   }
 
-  /** Some bytes of a mapped host file, valid until the next ones are read; null at a fault. */
+  /**
+   * Some bytes of a page of a mapped host file, valid until the next ones are read; null at a fault. Constant
+   * strings of programs and libraries are such: each start reads a dozen.
+   */
   private hostPiece(at: number, length: number): Uint8Array | null {
-    const n = this.accessible(at, Math.min(length, STRING_PIECE), false);
-    const piece = stringPiece.subarray(0, n);
-    return n === 0 || this.copyIn(at, piece) < 0 ? null : piece;
+    const { location } = this;
+    if (this.locate(at, Math.min(length, STRING_PIECE), false, location) < 0) return null;
+    const { fd, start, offset } = location;
+    if (fd < 0) return location.bytes.subarray(start, start + location.length);
+    const piece = stringPiece.subarray(0, location.length);
+    const n = this.readHost(fd, piece, offset);
+    // Behind the end of the file its last page reads as zero.
+    return n <= 0 ? null : piece.fill(0, n);
   }
 
   // Buffers ----------------------------------------------------------------------------------
