@@ -254,6 +254,7 @@ export class Kernel {
     t.state = TASK_KERNEL;
     switch (context.stop) {
       case STOP_SYSCALL:
+        if (t.mm.callsBeforePatches > 0) t.mm.countCall();
         if (context.hotCallSite) this.patchCallSite(t);
         if (this.syscall(t)) break;
         this.current = null;

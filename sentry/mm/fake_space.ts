@@ -68,7 +68,7 @@ export class FakeHost {
 
   newManager(limits: MemoryLimits = { rlimit: () => Infinity, mayLock: true }): MemoryManager {
     const layout = { mmapBase: 0x7f0000000000, minAddress: 0x10000 };
-    return new MemoryManager(
+    const mm = new MemoryManager(
       new FakeSpace(),
       this.memory,
       this,
@@ -77,6 +77,9 @@ export class FakeHost {
       limits,
       this.patchedTexts,
     );
+    // As after many calls, so that tests need not make them.
+    mm.callsBeforePatches = 0;
+    return mm;
   }
 }
 

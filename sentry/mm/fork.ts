@@ -45,6 +45,7 @@ export function forkMemory(
   child.writeHistory = mm.writeHistory;
   child.touchHistory = mm.touchHistory;
   child.callSites = mm.callSites?.copy() ?? null;
+  child.callsBeforePatches = mm.callsBeforePatches;
   copyBounds(mm, child);
   const heritage = new Heritage(mm, child, forked.empty, expected, touched);
   let result = heritage.all();

@@ -39,7 +39,7 @@ import { mprotect } from './mprotect.ts';
 import { mremap } from './mremap.ts';
 import { mincore, msync } from './msync.ts';
 import type { PatchedTexts } from './patched_text.ts';
-import { patchCallSite } from './patching.ts';
+import { mapAllPatches, patchCallSite } from './patching.ts';
 import { place, SearchStart } from './placement.ts';
 import { DroppedPages, newPmaMap, type PmaMap } from './pma.ts';
 import type { TouchHistory } from './touch_history.ts';
@@ -64,6 +64,9 @@ export interface MemoryLayout {
   readonly minAddress: number;
 }
 
+/** What a short program makes of them, and about what mapping its patched text costs. */
+const CALLS_BEFORE_PATCHES = 64;
+
 export class MemoryManager extends UserMemory implements Mapper {
   readonly space: AddressSpace;
   /** One past the highest application address. */
@@ -83,6 +86,8 @@ export class MemoryManager extends UserMemory implements Mapper {
   readonly patchedTexts: PatchedTexts;
   /** Null before the first is patched. */
   callSites: CallSites | null = null;
+  /** System calls to be made here before patched text is mapped: what for a few would be dearer than those. */
+  callsBeforePatches = CALLS_BEFORE_PATCHES;
   layout: MemoryLayout;
   /** Of the thread group that runs here. */
   limits: MemoryLimits;
@@ -309,6 +314,11 @@ export class MemoryManager extends UserMemory implements Mapper {
 
   protected override accessible(addr: number, length: number, write: boolean): number {
     return accessibleBytes(this, addr, length, write);
+  }
+
+  /** One more of `callsBeforePatches` is made. */
+  countCall(): void {
+    if (--this.callsBeforePatches === 0) mapAllPatches(this);
   }
 
   /** See call_sites.ts. `regs` are those of a system call, `entry` is Platform.callEntry. */

@@ -1,6 +1,7 @@
 /** Patched text that many address spaces have, against a host made of arrays. */
 import { describe, expect, test } from 'vitest';
 import { MADV_DONTNEED, MAP_ANONYMOUS, PAGE_SIZE, PROT_WRITE } from '../../spec/linux/mman.ts';
+import type { Context } from '../platform/platform.ts';
 import { REPLACED_SYSCALL } from './call_sites.ts';
 import {
   call,
@@ -44,6 +45,37 @@ describe('patched text', () => {
     mm.release();
     other.release();
     expect(host.memory.reservedBytes).toBe(3 * PAGE_SIZE);
+  });
+
+  test('is mapped for who makes many calls, and for its children', () => {
+    const { host, file, mm } = program();
+    host.stamps.set(5, 'as it is');
+    patchAll(mm);
+    const length = 3 * PAGE_SIZE;
+    const other = host.newManager();
+    other.callsBeforePatches = 3;
+    other.mmap({ addr: TEXT, length, prot: RX, flags: FIXED, file, offset: 0 });
+    other.countCall();
+    patchAll(other);
+    const short = other.fork(null as unknown as Context);
+    if (typeof short === 'number') throw new Error('fork');
+    other.countCall();
+    expect(text(other, TEXT, length)).toEqual([...file.bytes]);
+    expect(other.vmas.items.length).toBe(1);
+    other.countCall();
+    expect(text(other, TEXT, length)).toEqual(text(mm, TEXT, length));
+    const busy = other.fork(null as unknown as Context);
+    if (typeof busy === 'number') throw new Error('fork');
+    const elsewhere = TEXT + 0x10000000;
+    for (const each of [busy.mm, short.mm]) {
+      each.mmap({ addr: elsewhere, length, prot: RX, flags: FIXED, file, offset: 0 });
+      expect(target(each, READ_AT! + 0x10000000) !== 0).toBe(each === busy.mm);
+      expect(difference(each)).toBe('');
+    }
+    short.mm.countCall();
+    short.mm.countCall();
+    expect(patched(short.mm)).toEqual(patched(mm));
+    expect([difference(other), difference(short.mm)]).toEqual(['', '']);
   });
 
   test('is not for a file that has changed', () => {

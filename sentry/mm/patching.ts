@@ -4,7 +4,8 @@
  *
  * Only text that nobody writes is patched: a private, executable, not writable mapping of a file, and
  * in it pages as they are in the file. Patched runs are mapped in place of the file's pages when a
- * program maps its text, or when a site has become hot. They count as pages of the file.
+ * program has made some calls, from then on when it maps text, or when a site has become hot. They count
+ * as pages of the file.
  */
 
 import {
@@ -100,6 +101,7 @@ const REGISTERS = [
  * when nobody had patched it yet, else ''.
  */
 export function patchCallSite(mm: MemoryManager, regs: Registers, entry: number): string {
+  if (mm.callsBeforePatches > 0) return '';
   const back = regs.get(REG_RIP);
   const at = back - SYSCALL_BYTES;
   const page = pageFloor(at);
@@ -129,12 +131,20 @@ export function patchCallSite(mm: MemoryManager, regs: Registers, entry: number)
 
 /** A text was just mapped at `start`: maps what is known to be patched of it. Host changes are queued. */
 export function mapPatches(mm: MemoryManager, start: number): void {
-  if (mm.patchedTexts.empty) return;
+  if (mm.patchedTexts.empty || mm.callsBeforePatches > 0) return;
   const vma = mm.vmas.find(start);
   if (vma === null || !isProgramText(vma)) return;
   const mapped = textOf(mm, vma, false);
   if (mapped === null) return;
   for (const run of mapped.text.runs) mapRun(mm, vma, mapped, run);
+}
+
+/** Enough calls have been made: maps what is known to be patched of all texts. */
+export function mapAllPatches(mm: MemoryManager): void {
+  if (mm.patchedTexts.empty) return;
+  catchUp(mm);
+  for (const { start } of mm.vmas.items.filter(isProgramText)) mapPatches(mm, start);
+  mm.commit();
 }
 
 /** Whether `page` is mapped from the newest run. */
