@@ -1,14 +1,13 @@
 /**
  * The program: runs the command line and leaves. The bundle and the executable start here.
  *
- * Sealed, this runs twice: once while the executable is made, when it loads everything into the
- * start-up snapshot (snapshot.ts), and then, on every start, from there.
+ * Sealed, this runs once, while the executable is made: every module is evaluated then and lies in the
+ * start-up snapshot (tools/bundle.mjs, tools/snapshot.cjs), from which each start goes on with `start`.
  */
 
 import { startupSnapshot } from 'node:v8';
 import { exit, isLoaded } from '../native/index.ts';
 import { main } from './cli/program.ts';
-import { loadAll } from './snapshot.ts';
 
 function start(): void {
   void main(process.argv.slice(2)).then(leave);
@@ -20,10 +19,5 @@ function leave(status: number): void {
   process.exitCode = status;
 }
 
-function prepareSnapshot(): Promise<void> {
-  startupSnapshot.setDeserializeMainFunction(start);
-  return loadAll();
-}
-
-/** For tools/snapshot.cjs: when all is loaded. */
-export const loaded = startupSnapshot.isBuildingSnapshot() ? prepareSnapshot() : start();
+if (startupSnapshot.isBuildingSnapshot()) startupSnapshot.setDeserializeMainFunction(start);
+else start();

@@ -43,4 +43,4 @@ function compile() {
 
 const main = { exports: {} };
 new Script(source, { filename: NAME }).runInThisContext()(require, main, main.exports);
-main.exports.loaded.then(compile);
+compile();

@@ -1,6 +1,6 @@
 /** Help, rendered by yargs from the tables of flags. Loaded only when asked for. */
 
-import yargs, { type Argv, type Options } from 'yargs';
+import type { Argv, Options } from 'yargs';
 import { type Flags, type Syntax, usage } from './flags.ts';
 import { GLOBAL_SYNTAX } from './global_flags.ts';
 
@@ -8,7 +8,10 @@ const WIDTH = 100;
 
 /** Help on runsc as a whole. */
 export async function globalHelp(summaries: Readonly<Record<string, string>>): Promise<string> {
-  const parser = plainParser('runsc [flags] <command> [flags] [arguments]', GLOBAL_SYNTAX.summary);
+  const parser = await plainParser(
+    'runsc [flags] <command> [flags] [arguments]',
+    GLOBAL_SYNTAX.summary,
+  );
   for (const [name, summary] of Object.entries(summaries)) parser.command(name, summary);
   parser.options(optionsOf(GLOBAL_SYNTAX.flags));
   return `${await parser.getHelp()}\n`;
@@ -16,12 +19,13 @@ export async function globalHelp(summaries: Readonly<Record<string, string>>): P
 
 /** Help on one command. */
 export async function commandHelp(syntax: Syntax): Promise<string> {
-  const parser = plainParser(usage(syntax).replace(/^usage: /, ''), syntax.summary);
+  const parser = await plainParser(usage(syntax).replace(/^usage: /, ''), syntax.summary);
   parser.options(optionsOf(syntax.flags));
   return `${await parser.getHelp()}\n`;
 }
 
-function plainParser(line: string, description: string): Argv {
+async function plainParser(line: string, description: string): Promise<Argv> {
+  const { default: yargs } = await import('yargs');
   return yargs([])
     .scriptName('runsc')
     .usage(`${line}\n\n${description}`)

@@ -3,7 +3,7 @@ import { privateKilobytes } from '../../bench/memory.ts';
 import type { Check } from './check.ts';
 import { check, sleep, type World } from './world.ts';
 
-const MOST_MEGABYTES = 15.0;
+const MOST_MEGABYTES = 14.5;
 const SETTLED_MS = 3000;
 
 async function memory(w: World): Promise<void> {
