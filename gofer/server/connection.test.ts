@@ -67,6 +67,25 @@ test('a version message forgets every fid', () => {
   expect(openFds()).toBe(before);
 });
 
+test('where a link leads is told by the walk to it, if there is room', () => {
+  const target = 'x/'.repeat(2000);
+  nodeFs.symlinkSync(target, path.join(tree, 'far'));
+  for (const [msize, told] of [
+    [8192, target],
+    [4096, ''],
+  ] as const) {
+    const s = new P9Session(tree).start(p9.VERSION_RUNSC, msize);
+    const walk = (...names: string[]) =>
+      s.say('Twalkgetattr', { fid: 0, newfid: 1, names })?.fields;
+    expect(walk('far')).toMatchObject({ ecode: 0, target: told });
+    s.say('Tclunk', { fid: 1 });
+    expect(walk('d', 'l')).toMatchObject({ ecode: 0, target: '/' });
+    s.say('Tclunk', { fid: 1 });
+    expect(walk('d', 'f')).toMatchObject({ ecode: 0, target: '' });
+    s.close();
+  }
+});
+
 test('bad sizes break the session off', () => {
   for (const size of [0, 6, p9.MAX_MSIZE + 1, 2 ** 32 - 1]) {
     const s = new P9Session(tree).start();

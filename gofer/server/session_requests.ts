@@ -2,8 +2,14 @@
  * Requests about fids: attach, walk, clunk, remove and our extensions walkgetattr and setowner.
  */
 import { EBADF, EINVAL, ENOENT, ENOTDIR } from '../../spec/linux/errno.ts';
-import { S_IFDIR } from '../../spec/linux/stat.ts';
-import { MAX_WALK_ELEMENTS, NOFID, NONUNAME, XATTR_REPLACE } from '../../spec/p9/constants.ts';
+import { S_IFDIR, S_IFLNK } from '../../spec/linux/stat.ts';
+import {
+  IO_HEADER_SIZE,
+  MAX_WALK_ELEMENTS,
+  NOFID,
+  NONUNAME,
+  XATTR_REPLACE,
+} from '../../spec/p9/constants.ts';
 import { ATTR_SIZE } from '../../spec/p9/encoder.ts';
 import type { Fields, Qid } from '../../spec/p9/messages.ts';
 import type { FileNode } from './backend.ts';
@@ -94,11 +100,13 @@ export function walkGetattr(
     attrs.length = ATTR_SIZE;
   }
   const node = walkNames(from.node, f.names, null, attrs);
-  if (typeof node !== 'number') bind(c, from, f.fid, f.newfid, node);
-  return {
-    ecode: typeof node === 'number' ? -node : 0,
-    data: attrs.bytes.subarray(0, attrs.length),
-  };
+  const data = attrs.bytes.subarray(0, attrs.length);
+  if (typeof node === 'number') return { ecode: -node, data, target: '' };
+  bind(c, from, f.fid, f.newfid, node);
+  const target = node.fileType === S_IFLNK ? node.readlink() : '';
+  const fits =
+    typeof target !== 'number' && target.length + data.length <= c.msize - IO_HEADER_SIZE;
+  return { ecode: 0, data, target: fits ? target : '' };
 }
 
 export function clunk(c: Connection, f: Fields<'Tclunk'>): Fields<'Rclunk'> | number {

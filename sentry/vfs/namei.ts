@@ -130,8 +130,8 @@ class Walk {
     for (;;) {
       while (i < end && path.charCodeAt(i) === 47) i++;
       if (i >= end) return outermost && this.trailingSlash ? this.requireDirectory() : 0;
-      let j = i;
-      while (j < end && path.charCodeAt(j) !== 47) j++;
+      const next = path.indexOf('/', i);
+      const j = next < 0 ? end : next;
       const name = path.slice(i, j);
       let k = j;
       while (k < end && path.charCodeAt(k) === 47) k++;

@@ -7,7 +7,8 @@
  *
  * - Twalkgetattr walks like Twalk and returns the attributes of every component it reached (of `fid`
  *   itself when there are no names). When it stops early, `ecode` says why, the attributes say how
- *   far it came, and `newfid` stays unbound.
+ *   far it came, and `newfid` stays unbound. Of a symbolic link that it arrived at, `target` is where it leads
+ *   (else empty): who walks to a link nearly always asks that next.
  * - Treaddirplus lists a directory fid that need not be open, with attributes, without "." and "..".
  *   `offset` is 0 or the `next` of the reply before; a `next` of 0 says that the list is complete.
  *   Its data is a sequence of records: attr, type[1], name[s].
@@ -187,7 +188,7 @@ export const MESSAGES = {
   Rremove: [123, {}],
   Twalkgetattr: [128, { fid: 'u32', newfid: 'u32', names: 'names' }],
   /** Bodies of Rgetattr. */
-  Rwalkgetattr: [129, { ecode: 'u32', data: 'data' }],
+  Rwalkgetattr: [129, { ecode: 'u32', data: 'data', target: 'text' }],
   Treaddirplus: [130, { fid: 'u32', offset: 'u64', count: 'u32' }],
   Rreaddirplus: [131, { next: 'u64', data: 'data' }],
   Tsetowner: [132, { uid: 'u32' }],

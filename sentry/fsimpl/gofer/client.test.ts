@@ -87,6 +87,7 @@ describe.each(['9P2000.L.runsc', '9P2000.L'])('%s', (version) => {
     expect(client.walkGetattr(root, ['a', '..', '..'])).toMatchObject({ error: -errno.EINVAL });
     const link = ok(client.walkGetattr(root, ['escape']));
     expectSame(link.attrs[0]!, at('escape'));
+    expect(link.target).toBe(extended ? '/etc/passwd' : '');
     expect(client.readlink(link.fid)).toBe('/etc/passwd');
     expect(client.open(link.fid, 0)).toBe(-errno.ELOOP);
     client.clunk(link.fid);

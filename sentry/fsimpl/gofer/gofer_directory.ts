@@ -77,6 +77,7 @@ export class GoferDirectory extends GoferInode implements Watched {
     if (w.error === -ENOENT) this.learn(name, null);
     if (w.error < 0) return w.error;
     const inode = this.found(name, w.attrs[0]!, w.fid);
+    inode.leadsTo(w.target);
     this.learn(name, inode);
     return inode;
   }

@@ -168,6 +168,26 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     file.close();
   });
 
+  test('a link is walked to and read in one exchange, a file is opened in one', () => {
+    const link = look('l');
+    const before = calls;
+    expect(link.readlink()).toBe('d/f');
+    expect(calls - before).toBeLessThanOrEqual(exclusive ? 1 : 0);
+    const f = look('d', 'f');
+    const opened = calls;
+    open(f, O_RDONLY).close();
+    expect(calls).toBe(opened + 1);
+  });
+
+  test.runIf(!exclusive)('a file that another took the name of is opened all the same', () => {
+    const f = look('d', 'f');
+    nodeFs.renameSync(at('d/f'), at('d/g'));
+    nodeFs.writeFileSync(at('d/f'), 'another');
+    expect(read(open(f, O_RDONLY))).toBe('contents');
+    nodeFs.unlinkSync(at('d/f'));
+    expect(open(look('d', 'g'), O_RDONLY).inode).toBe(f);
+  });
+
   test('names come and go', () => {
     const d = look('d');
     expect((d.mkdir('m', { ...HOW, mode: 0o755 }) as Inode).isDirectory).toBe(true);

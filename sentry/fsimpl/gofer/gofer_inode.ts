@@ -101,6 +101,7 @@ export class GoferInode extends Inode implements HostFifoSource {
       return -ESTALE;
     }
     this.adoptFid(w.fid);
+    this.leadsTo(w.target);
     return w.fid;
   }
 
@@ -201,9 +202,16 @@ export class GoferInode extends Inode implements HostFifoSource {
     if (this.linkTarget !== null) return this.linkTarget;
     const fid = this.fid();
     if (fid < 0) return fid;
+    // The walk may have told.
+    if (this.linkTarget !== null) return this.linkTarget;
     const target = this.fs.client.readlink(fid);
     if (typeof target !== 'number') this.linkTarget = target;
     return target;
+  }
+
+  /** The gofer told where this link leads; nothing if it is empty. */
+  leadsTo(target: string): void {
+    if (target !== '' && this.isSymlink) this.linkTarget = target;
   }
 
   // Extended attributes ------------------------------------------------------------------------

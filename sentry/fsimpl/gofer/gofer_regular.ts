@@ -98,19 +98,17 @@ export class GoferRegular extends GoferInode implements Mappable {
     return new GoferFile(path, this, flags);
   }
 
-  /** Opens the file anew with P9_* flags; walks there in the same exchange when it has no fid. */
+  /** Opens the file anew with P9_* flags: by its name, in one message, or else by a fid that it has. */
   private openForm(flags: number): Opened | number {
     const { client } = this.fs;
-    if (!this.hasFid && this.parent !== null) {
+    if (this.parent !== null && !this.deleted) {
       const from = this.parent.fid();
-      if (from < 0) return from;
-      const r = client.openAt(from, this.name, flags);
+      const r = from < 0 ? from : client.openAt(from, this.name, flags);
       if (typeof r !== 'number') {
         if (r.ino === this.ino) return r.opened;
         discard(client, r.opened);
-        return -ESTALE;
-      }
-      if (r !== -EOPNOTSUPP) return r;
+        if (!this.hasFid) return -ESTALE;
+      } else if (r !== -EOPNOTSUPP && !this.hasFid) return r;
     }
     const fid = this.fid();
     return fid < 0 ? fid : client.open(fid, flags);

@@ -103,7 +103,7 @@ describe('a hostile server', () => {
       encodeToBytes(
         'Rwalkgetattr',
         tag,
-        { ecode: random(3), data: attrs(random(3), random(2)) },
+        { ecode: random(3), data: attrs(random(3), random(2)), target: random(2) ? '' : 'x' },
         500,
       ),
       encodeToBytes(

@@ -14,6 +14,8 @@ export interface Walked {
   readonly attrs: readonly P9Attr[];
   /** Why it stopped: -errno, or 0. */
   readonly error: number;
+  /** Where the symbolic link leads that it arrived at, if that is known; else empty. */
+  readonly target: string;
 }
 
 export class Session {
@@ -125,13 +127,13 @@ export class Session {
     const { ecode } = r;
     const attrs = decodeAttrs(r.data);
     if (attrs !== null && ecode === 0 && attrs.length === expected) {
-      return { fid: newfid, attrs, error: 0 };
+      return { fid: newfid, attrs, error: 0, target: r.target };
     }
     this.unusedFid(newfid);
     if (attrs === null || ecode === 0 || ecode > 4095 || attrs.length >= expected) {
       return this.broken();
     }
-    return { fid: -1, attrs, error: -ecode };
+    return { fid: -1, attrs, error: -ecode, target: '' };
   }
 
   /** The server contradicts itself: nothing it says can be used any more. */
@@ -153,13 +155,13 @@ export class Session {
       const short = typeof walked !== 'number' && walked.qids.length !== step.length;
       if (typeof walked === 'number' || short) this.unusedFid(newfid);
       else if (typeof got === 'number') this.clunk(newfid);
-      if (typeof walked === 'number') return { fid: -1, attrs, error: walked };
-      if (short) return { fid: -1, attrs, error: -ENOENT };
-      if (typeof got === 'number') return { fid: -1, attrs, error: got };
+      if (typeof walked === 'number') return { fid: -1, attrs, error: walked, target: '' };
+      if (short) return { fid: -1, attrs, error: -ENOENT, target: '' };
+      if (typeof got === 'number') return { fid: -1, attrs, error: got, target: '' };
       attrs.push(got.attr);
       at = newfid;
     }
-    return { fid: at, attrs, error: 0 };
+    return { fid: at, attrs, error: 0, target: '' };
   }
 
   getattr(fid: number): P9Attr | number {

@@ -157,7 +157,9 @@ class Liar {
         const e = new Encoder(new Uint8Array(16 * ATTR_SIZE));
         for (let i = 0; i < n; i++) e.attr(this.attr());
         const cut = choices.u8() > 240 ? 1 : 0;
-        return ['Rwalkgetattr', { ecode, data: e.bytes.subarray(0, Math.max(0, e.pos - cut)) }];
+        const data = e.bytes.subarray(0, Math.max(0, e.pos - cut));
+        const target = choices.pick(['', '', 'f', '/', '../..']);
+        return ['Rwalkgetattr', { ecode, data, target }];
       }
       case 'Tread': {
         const data = new Uint8Array(count(choices.u16()));
