@@ -320,7 +320,8 @@ export abstract class UserMemory implements UserMemoryAccess {
     return location.start + inPage;
   }
 
-  private writable(addr: number, length: number): number {
+  /** The same for what may be written: `copyOut` tells. */
+  writable(addr: number, length: number): number {
     const inPage = offsetInPage(addr);
     if (inPage + length > PAGE_SIZE || length === 0) return -1;
     const page = (addr - inPage) * PER_PAGE;

@@ -1,5 +1,6 @@
 /* Permissions as another user, ownership, times, statx, extended attributes, umask, access. */
 #include "guest.h"
+#include <sys/mman.h>
 #include <sys/xattr.h>
 #include <sys/time.h>
 #include <sys/sysmacros.h>
@@ -52,6 +53,49 @@ static void as_user(void) {
   R(chown("setgid/own", 0, -1));
   R(setxattr("public", "user.x", "v", 1, 0));
   R(truncate("public", 0));
+}
+
+static int all(const char *bytes, size_t count, char value) {
+  for (size_t i = 0; i < count; i++)
+    if (bytes[i] != value) return 0;
+  return 1;
+}
+
+/* Structures at the start of a page, at odd places, across two pages, and where the memory ends. */
+static void places(const char *path) {
+  static const size_t at[] = {0, 1001, 4096 - sizeof(struct stat), 4000, 4095, 8192 - sizeof(struct stat)};
+  char *memory = mmap(NULL, 12288, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  munmap(memory + 8192, 4096);
+  struct stat st;
+  memset(&st, 0, sizeof st);
+  stat(path, &st);
+  for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+    char *place = memory + at[i];
+    memset(memory, 0x5a, 8192);
+    R(syscall(SYS_newfstatat, AT_FDCWD, path, place, 0));
+    T(memcmp(place, &st, sizeof st) == 0);
+    T(all(memory, at[i], 0x5a) && all(place + sizeof st, 8192 - at[i] - sizeof st, 0x5a));
+  }
+  R(syscall(SYS_newfstatat, AT_FDCWD, path, memory + 8192 - sizeof st + 1, 0));
+  mprotect(memory, 4096, PROT_READ);
+  R(syscall(SYS_newfstatat, AT_FDCWD, path, memory, 0));
+  mprotect(memory, 4096, PROT_READ | PROT_WRITE);
+  int fd = open(path, O_RDWR);
+  struct flock lock = {.l_type = F_WRLCK, .l_start = 3, .l_len = 4};
+  for (size_t i = 0; i < 5; i++) {
+    memcpy(memory + at[i], &lock, sizeof lock);
+    R(fcntl(fd, F_OFD_SETLK, memory + at[i]));
+    lock.l_start += 10;
+  }
+  R(fcntl(fd, F_OFD_SETLK, memory + 8192 - sizeof lock + 1));
+  int other = open(path, O_RDWR);
+  for (off_t start = 0; start < 60; start += 10) {
+    struct flock held = {.l_type = F_WRLCK, .l_start = start, .l_len = 10};
+    R(fcntl(other, F_OFD_GETLK, &held));
+    out("type %d from %ld, %ld bytes", held.l_type, (long)held.l_start, (long)held.l_len);
+  }
+  close(other);
+  close(fd);
 }
 
 int main(void) {
@@ -176,5 +220,6 @@ int main(void) {
   R(truncate("f", 2));
   R(truncate("masked_directory", 2));
   R(truncate("none", 2));
+  places("f");
   return 0;
 }
