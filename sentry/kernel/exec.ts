@@ -9,6 +9,7 @@ import { RLIMIT_STACK } from '../../spec/linux/resource.ts';
 import { SIGCHLD } from '../../spec/linux/signal.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../spec/linux/stat.ts';
 import type { StringList } from '../base/string_list.ts';
+import type { ElfImage } from '../loader/elf.ts';
 import { type LoadedProgram, loadProgram, type ProgramFile } from '../loader/load.ts';
 import { isScript } from '../loader/script.ts';
 import { IoBuffer } from '../mm/io_buffer.ts';
@@ -16,6 +17,7 @@ import type { MemoryManager } from '../mm/memory_manager.ts';
 import { type Context, REG_RIP, REG_RSP } from '../platform/platform.ts';
 import type { FsCaller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
+import type { Inode } from '../vfs/inode.ts';
 import type { Path } from '../vfs/mount.ts';
 import type { OpenFile } from '../vfs/open_file.ts';
 import { MAY_EXEC, permission } from '../vfs/permission.ts';
@@ -56,6 +58,9 @@ export interface PreparedProgram {
   readonly creds: Credentials;
 }
 
+/** What was understood of files whose contents do not change. */
+const images = new WeakMap<Inode, ElfImage>();
+
 /** An open executable as the loader wants it. */
 class ExecutableFile implements ProgramFile {
   readonly file: OpenFile;
@@ -72,6 +77,14 @@ class ExecutableFile implements ProgramFile {
   isScript(): boolean {
     const head = new Uint8Array(2);
     return this.pread(IoBuffer.over(head), 0) === head.length && isScript(head);
+  }
+  get image(): ElfImage | null {
+    const { inode } = this.file;
+    return inode.isConstant ? (images.get(inode) ?? null) : null;
+  }
+  set image(image: ElfImage | null) {
+    const { inode } = this.file;
+    if (image !== null && inode.isConstant) images.set(inode, image);
   }
   mappable(): ReturnType<OpenFile['mappable']> {
     return this.file.mappable();

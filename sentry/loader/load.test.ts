@@ -16,6 +16,7 @@ import { StringList } from '../base/string_list.ts';
 import { difference, FakeFile, FakeHost } from '../mm/fake_space.ts';
 import type { IoBuffer } from '../mm/io_buffer.ts';
 import type { MemoryManager } from '../mm/memory_manager.ts';
+import type { ElfImage } from './elf.ts';
 import { type LoadRequest, loadProgram, type ProgramFile } from './load.ts';
 import { parseScript } from './script.ts';
 
@@ -24,6 +25,8 @@ let nextFd = 1000;
 class FakeProgram implements ProgramFile {
   readonly bytes: Uint8Array;
   private readonly host: FakeHost;
+  image: ElfImage | null = null;
+  reads = 0;
   open = true;
 
   constructor(host: FakeHost, bytes: Uint8Array) {
@@ -31,6 +34,7 @@ class FakeProgram implements ProgramFile {
     this.bytes = bytes;
   }
   pread(dst: IoBuffer, offset: number): number {
+    this.reads++;
     return dst.write(this.bytes.subarray(offset, offset + dst.remaining));
   }
   mappable(): FakeFile {
@@ -170,6 +174,24 @@ describe('programs', () => {
     const stack = bench.mm.vmas.find(loaded.stackPointer)!;
     expect(stack.name).toBe('[stack]');
     expect(stack.prot).toBe(PROT_READ | PROT_WRITE);
+  });
+
+  test('what is understood already is not read again', () => {
+    const bench = new Bench();
+    bench.files.set('/bin/tiny', tiny());
+    const first = bench.load('/bin/tiny');
+    if (typeof first === 'number') throw new Error(`load: ${first}`);
+    const { image, reads } = bench.opened[0]!;
+    expect([image?.entry, reads]).toEqual([0x400078, 2]);
+    const again = new Bench();
+    const file = again.program(tiny());
+    file.image = image;
+    again.files.set('/bin/tiny', file.bytes);
+    const loaded = again.load('/bin/tiny', { file });
+    expect(loaded).toMatchObject({ entry: 0x400078, name: 'tiny' });
+    expect(file.reads).toBe(0);
+    expect(again.mm.readU8(0x400078)).toBe(0x90);
+    expect(difference(again.mm)).toBe('');
   });
 
   test('too many arguments', () => {

@@ -44,6 +44,8 @@ export interface ProgramFile {
   /** Bytes read at `offset`, 0 at the end, or -errno. */
   pread(dst: IoBuffer, offset: number): number;
   mappable(): Mappable | number;
+  /** What was understood of these very contents before, or null; set when it is. */
+  image: ElfImage | null;
   /** Gives back the loader's reference. */
   close(): void;
 }
@@ -117,7 +119,11 @@ export function loadProgram(mm: MemoryManager, request: LoadRequest): LoadedProg
   return typeof loaded === 'number' ? loaded : committed;
 }
 
+const NOTHING = new Uint8Array(0);
+
+/** The first bytes; none of a program that is understood already. */
 function readHead(file: ProgramFile): Uint8Array | number {
+  if (file.image !== null) return NOTHING;
   const bytes = new Uint8Array(HEAD_LENGTH);
   const buffer = IoBuffer.over(bytes);
   while (buffer.remaining > 0) {
@@ -126,6 +132,13 @@ function readHead(file: ProgramFile): Uint8Array | number {
     if (n === 0) break;
   }
   return bytes.subarray(0, buffer.done);
+}
+
+function understand(file: ProgramFile, head: Uint8Array): ElfImage | number {
+  if (file.image !== null) return file.image;
+  const image = parseElf(file, head);
+  if (typeof image !== 'number') file.image = image;
+  return image;
 }
 
 /** Follows "#!" lines. Closes every file but the last; on failure all. */
@@ -164,7 +177,7 @@ function loadResolved(
   const argv = resolved.argv.count > 0 ? resolved.argv : StringList.of(['']);
   const tooBig = checkArguments(request.filename, argv, request.envp, request.stackLimit);
   if (tooBig < 0) return tooBig;
-  const image = parseElf(file, head);
+  const image = understand(file, head);
   if (typeof image === 'number') return image;
   const layout = chooseLayout(mm.taskSize, request.stackLimit, request.random);
   mm.layout = layout;
@@ -215,7 +228,7 @@ function mapInterpreter(
   if (typeof head === 'number') {
     mapped = head;
   } else {
-    const parsed = parseElf(file, head);
+    const parsed = understand(file, head);
     // Linux's word for an interpreter that is no program itself.
     mapped = typeof parsed === 'number' ? -ELIBBAD : mapImage(mm, file, parsed, 0);
   }

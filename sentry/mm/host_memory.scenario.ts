@@ -113,6 +113,7 @@ function boot(path: string): Process {
         return n <= 0 ? n : dst.write(bytes, 0, n);
       },
       mappable: () => file,
+      image: null,
       close: () => {},
     },
     filename: path,

@@ -121,6 +121,11 @@ export abstract class Inode {
     return (this.mode & S_IFMT) === S_IFREG;
   }
 
+  /** Whether the contents have been the same ever since this inode was made. */
+  get isConstant(): boolean {
+    return false;
+  }
+
   /** Current attributes; refreshes mode, uid and gid from the source where that can change. */
   abstract getattr(): Stat | number;
 

@@ -155,6 +155,24 @@ describe('changes', () => {
     expect(below.get('/etc/passwd')).toBe('root');
   });
 
+  test('contents are known not to change until they are copied up', () => {
+    const constant = () => f.at('/etc/passwd').dentry.inode?.isConstant;
+    const lower = below.at('/').dentry.inode!.fs;
+    const parts = { memory, clock: fakeClock(), devMajor: 0, devMinor: 42, lower };
+    const sizeBytes = Number.POSITIVE_INFINITY;
+    const other = new FakeFiles(new Overlay({ ...parts, sizeBytes, lowerChanges: true }));
+    expect(other.at('/etc/passwd').dentry.inode?.isConstant).toBe(false);
+    expect(constant()).toBe(true);
+    f.open('/etc/passwd', O_WRONLY).close();
+    expect(constant()).toBe(true);
+    const writer = f.open('/etc/passwd', O_WRONLY);
+    f.write(writer, 'x');
+    writer.close();
+    expect(constant()).toBe(false);
+    f.put('/etc/new', 'x');
+    expect(f.at('/etc/new').dentry.inode?.isConstant).toBe(false);
+  });
+
   test('truncation copies only what is kept', () => {
     f.open('/etc/passwd', O_WRONLY | O_TRUNC).close();
     expect(stat('/etc/passwd').size).toBe(0);

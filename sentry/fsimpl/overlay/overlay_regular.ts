@@ -56,6 +56,10 @@ export class OverlayRegular extends MemoryRegular {
     return this.lowerAttr?.blocks ?? super.blocks;
   }
 
+  override get isConstant(): boolean {
+    return this.lower !== null && !this.fs.lowerChanges;
+  }
+
   get below(): Inode | null {
     return this.lower;
   }

@@ -111,6 +111,7 @@ const loaded = loadProgram(mm, {
       return n <= 0 ? n : dst.write(bytes, 0, n);
     },
     mappable: () => mappable,
+    image: null,
     close() {},
   },
   filename: '/program',

@@ -1,6 +1,7 @@
 /** The loader of programs and scripts, into a fake address space: parsing, mapping, the stack. */
 import * as fs from 'node:fs';
 import { StringList } from '../../../sentry/base/string_list.ts';
+import type { ElfImage } from '../../../sentry/loader/elf.ts';
 import { loadProgram, type ProgramFile } from '../../../sentry/loader/load.ts';
 import { FakeFile, FakeHost } from '../../../sentry/mm/fake_space.ts';
 import type { IoBuffer } from '../../../sentry/mm/io_buffer.ts';
@@ -15,6 +16,7 @@ class Program implements ProgramFile {
   private readonly host: FakeHost;
   private readonly bytes: Uint8Array;
   private readonly fd: number;
+  image: ElfImage | null = null;
   closed = 0;
 
   constructor(host: FakeHost, bytes: Uint8Array, fd: number) {
