@@ -39,6 +39,8 @@ export interface SystrapCalls {
   /** Has one thread end. Its slot belongs to its space until the thread has ended. */
   systrapExit(slot: number): void;
   systrapEnded(slot: number): 0 | 1;
+  /** One stopped thread need not look out for its answer any longer. */
+  systrapRest(slot: number): void;
   /** Keeps one stopped thread in its space, for `systrapRevive`. */
   systrapPark(slot: number): void;
   /** Unmaps all application memory; all threads must be stopped, and are parked. 0 or -errno. */

@@ -185,6 +185,8 @@ function isObserved(t: Task): boolean {
 
 /** execve(2) for a task: 0 after which the task runs the new program, or -errno. */
 export function execTask(t: Task, r: Omit<ExecRequest, 'limits'>): number {
+  // Its processor is the one that the new program will want.
+  t.context.rest();
   const prepared = prepareProgram(t.kernel, t, {
     ...r,
     limits: t.group.limits,

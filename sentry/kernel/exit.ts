@@ -35,6 +35,7 @@ export function exitTask(t: Task): void {
   if (t.state === TASK_DEAD) return;
   const g = t.group;
   const stopped = t.state !== TASK_RUNNING;
+  if (stopped) t.context.rest();
   t.abandonWait();
   leaveRobustFutexes(t);
   wakeClearedTid(t);

@@ -201,6 +201,7 @@ export class Kernel {
   }
 
   private runReady(): void {
+    if (this.runQueue.length === 0) return;
     while (this.runHead < this.runQueue.length) {
       const t = this.runQueue[this.runHead++] as Task;
       t.queued = false;

@@ -163,6 +163,8 @@ export interface Context {
   resetFpState(): void;
   /** CPU time used by this thread, nanoseconds (user plus what the host spent for it). */
   cpuTimeNs(): number;
+  /** For a stopped one: it is not to be resumed soon, if at all, so its processor may be wanted by others. */
+  rest(): void;
   /** Ends this one host thread. Idempotent. */
   release(): void;
 }

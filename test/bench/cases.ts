@@ -19,7 +19,7 @@ export interface BenchCase {
 }
 
 const FORKS =
-  'docs/decisions/systrap_processes.md: half is host calls for lists of mappings and stops, half the kernel in a run so short that its code is cold';
+  'docs/decisions/systrap_processes.md: half is host calls for lists of mappings and stops, half the kernel in a run so short that its code is cold or being compiled (hot_paths.md)';
 const PREAD = "the Sentry's own preadv2 of the donated file, as long as the native call, is in it";
 
 const ROOTFS_FILE = '/bench/data';
@@ -84,7 +84,7 @@ export const CASES: readonly BenchCase[] = [
   {
     ...script("python3 -c 'import ssl,asyncio,json'", 2, "python3 -c 'import ssl,asyncio,json'"),
     profile:
-      "docs/decisions/hot_paths.md, Where python's start goes: the Sentry's cold code and its compiling, 228 exchanges with the Gofer, page faults",
+      "docs/decisions/hot_paths.md, Where python's start goes: opening and stat in code that runs for the first time, 221 exchanges with the Gofer, page faults",
   },
   script('gcc -O1 of 2,000 lines', 1.5, 'gcc -O1 -c /bench/lines.c -o /tmp/lines.o'),
   {

@@ -121,6 +121,11 @@ napi_value Empty(napi_env env, napi_callback_info info) {
   return MakeNumber(env, systrap::EmptyProcess(Arguments<1>(env, info).Int(0)));
 }
 
+napi_value Rest(napi_env env, napi_callback_info info) {
+  systrap::Park(Arguments<1>(env, info).Int(0));
+  return nullptr;
+}
+
 napi_value KeepThread(napi_env env, napi_callback_info info) {
   systrap::ParkThread(Arguments<1>(env, info).Int(0));
   return nullptr;
@@ -184,6 +189,7 @@ void ExportSystrap(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "systrapInterrupt", InterruptThread);
   Export(env, exports, "systrapHalt", HaltThreads);
   Export(env, exports, "systrapExit", EndThread);
+  Export(env, exports, "systrapRest", Rest);
   Export(env, exports, "systrapPark", KeepThread);
   Export(env, exports, "systrapEmpty", Empty);
   Export(env, exports, "systrapRevive", Revive);

@@ -83,6 +83,8 @@ export abstract class StubContext implements Context {
     this.space.platform.queueResume(this.slot);
   }
 
+  rest(): void {}
+
   abstract interrupt(): void;
 
   get singleStep(): boolean {

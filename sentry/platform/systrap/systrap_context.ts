@@ -10,6 +10,10 @@ import type { SystrapAddressSpace } from './systrap_address_space.ts';
 export class SystrapContext extends StubContext {
   declare readonly space: SystrapAddressSpace;
 
+  override rest(): void {
+    if (this.isStopped) systrap.systrapRest(this.slot);
+  }
+
   override interrupt(): void {
     if (!this.isGone) systrap.systrapInterrupt(this.slot);
   }
