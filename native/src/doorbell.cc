@@ -70,6 +70,8 @@ double timer_at_ns = kNever;
 std::atomic<uint32_t> armed{0};
 // The thread has made the calls with which libc begins one: a filter may forbid them from now on.
 std::atomic<uint32_t> stands{0};
+// An address in the thread's stack, before that.
+std::atomic<uintptr_t> stack{0};
 
 // Not a real-time signal: those are refused once the user has too many queued.
 constexpr int kWakeSignal = SIGURG;
@@ -85,6 +87,7 @@ void OnWake(int, siginfo_t*, void* context) {
 void OnChild(int) {}
 
 void* Watch(void*) {
+  stack.store(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
   stands.store(1);
   syscall(SYS_futex, &stands, FUTEX_WAKE_PRIVATE, 1);
   for (;;) {
@@ -189,6 +192,11 @@ bool DoorbellSleep(double at_ns) {
   timespec timeout{};
   if (at_ns != kNever) timeout = ToTimespec(std::max(at_ns - NowNs(), 0.0));
   return ppoll(&fd, 1, at_ns == kNever ? nullptr : &timeout, &open) > 0;
+}
+
+bool DoorbellStandsIn(uintptr_t start, uintptr_t end) {
+  uintptr_t at = stack.load();
+  return at >= start && at < end;
 }
 
 bool DoorbellRang() { return (runsc_bell.load(std::memory_order_relaxed) & kFd) != 0; }

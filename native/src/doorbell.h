@@ -27,6 +27,9 @@ pid_t DoorbellWait(int* status, double at_ns);
 // True when a descriptor is ready.
 bool DoorbellSleep(double at_ns);
 
+// Whether the doorbell's thread has its stack in [start, end): nobody else may change that.
+bool DoorbellStandsIn(uintptr_t start, uintptr_t end);
+
 // Whether a descriptor became ready since DoorbellAnswer.
 bool DoorbellRang();
 void DoorbellAnswer();

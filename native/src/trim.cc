@@ -10,7 +10,8 @@
 // half. Their first host page, with V8's header and the object that fills them, stays.
 //
 // Pages of nothing but zeros are given back, whosever they are: they read as before. Buffers out of
-// the snapshot that nobody has used are such, and the ends of V8's pages.
+// the snapshot that nobody has used are such, and the ends of V8's pages. Not where another thread may write
+// meanwhile: that is the doorbell's, with a stack of its own and words in a page that has others.
 
 #include <malloc.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 #include <algorithm>
 
 #include "addon.h"
+#include "doorbell.h"
 #include "own_maps.h"
 
 namespace runsc {
@@ -63,7 +65,7 @@ bool IsZero(uintptr_t page) {
 
 void DiscardZeroPages() {
   for (const auto& [start, end, is_plain, is_special] : KeptMappings()) {
-    if (!is_plain || end - start > kLargestSearched) continue;
+    if (!is_plain || end - start > kLargestSearched || DoorbellStandsIn(start, end)) continue;
     for (uintptr_t page = start; page < end; page += kHostPageSize) {
       uintptr_t first = page;
       while (page < end && IsZero(page)) page += kHostPageSize;
