@@ -4,7 +4,7 @@ import { type Case, cases } from './case.ts';
 export const fileCases: readonly Case[] = [
   ...cases('coreutils', {
     copy_and_link: `
-cd /tmp; mkdir -p a/b/c; echo text > a/b/f; ln -s f a/b/s; ln a/b/f a/b/h; mkfifo a/p; chmod 640 a/b/f; touch -d '2001-02-03 04:05:06.789' a/b/f
+cd /tmp; mkdir -p a/b/c; echo text > a/b/f; ln -s f a/b/s; ln a/b/f a/b/h; mkfifo a/p; chmod 640 a/b/f; find a -depth -exec touch -h -d '2001-02-03 04:05:06.789' {} +
 cp -a a z; find z -printf '%P %y %m %s %l %n %TY-%Tm-%Td %TH:%TM\\n' | sort | grep -v '^ '
 stat -c '%h %Y' z/b/f z/b/h; [ z/b/f -ef z/b/h ] && echo same; cp -r --reflink=auto a/b y; ls y; mv y x; ls -d x y 2>&1 | sed 's/.*: //'
 mv x/f x/g; ls x; mv -n x/g x/h; ls x; mv x a/; ls a; cp -u a/b/f a/x/new; cp --sparse=always a/b/f sp; cat sp; cp nothere 2>&1 | sed 's/.*: //' | head -1

@@ -179,14 +179,16 @@ describe.each([true, false])('exclusive: %s', (exclusive) => {
     expect(calls).toBe(opened + 1);
   });
 
-  test.runIf(!exclusive)('a file that another took the name of is opened all the same', () => {
-    const f = look('d', 'f');
-    nodeFs.renameSync(at('d/f'), at('d/g'));
-    nodeFs.writeFileSync(at('d/f'), 'another');
-    expect(read(open(f, O_RDONLY))).toBe('contents');
-    nodeFs.unlinkSync(at('d/f'));
-    expect(open(look('d', 'g'), O_RDONLY).inode).toBe(f);
-  });
+  if (!exclusive) {
+    test('a file that another took the name of is opened all the same', () => {
+      const f = look('d', 'f');
+      nodeFs.renameSync(at('d/f'), at('d/g'));
+      nodeFs.writeFileSync(at('d/f'), 'another');
+      expect(read(open(f, O_RDONLY))).toBe('contents');
+      nodeFs.unlinkSync(at('d/f'));
+      expect(open(look('d', 'g'), O_RDONLY).inode).toBe(f);
+    });
+  }
 
   test('names come and go', () => {
     const d = look('d');
