@@ -53,7 +53,8 @@ struct Header {
   uint32_t resuming;  // how many of `slots` wait for the next poll
   uint32_t running;
   uint32_t wake_ns;  // systrap: what waking the Sentry costs, as far as it has learnt
-  uint32_t unused[61];
+  uint32_t spin_ns;  // systrap: how long the Sentry looks out for a stop before it sleeps
+  uint32_t unused[60];
   int32_t slots[kMaxSlots];
 };
 constexpr size_t kSharedBytes = sizeof(Header) + sizeof(Record) * kMaxSlots;

@@ -85,6 +85,7 @@ int Spin(double limit_ns) {
 void LearnFromSleep(double begin_ns) {
   bool paid = NowNs() - begin_ns < 2 * wake_ns;
   spin_ns = paid ? wake_ns : std::max(spin_ns / 2, kLeastSpinNs);
+  systrap.shared->spin_ns = static_cast<uint32_t>(spin_ns);
 }
 
 // The thread in `slot` seems to have ended the last sleep. If it was another, or has had to wait for a

@@ -2,7 +2,8 @@
  * The layout of the memory the native half of a platform shares with us, in 32-bit words
  * (native/src/tracer.h):
  *
- *   header   0 resuming   1 running   2 cost of waking, ns   3-63 unused   64... slots that wait to be resumed
+ *   header   0 resuming   1 running   2 cost of waking, ns   3 looking out, ns   4-63 unused
+ *            64... slots that wait to be resumed
  *   record   0-53 registers   54 state   55 reason   56 fault signal   57 fault code
  *            58-59 fault address   60 flags   61 tid   62-63 unused
  */
@@ -10,6 +11,7 @@
 export const HEADER_RESUMING = 0;
 export const HEADER_RUNNING = 1;
 export const HEADER_WAKE_NS = 2;
+export const HEADER_SPIN_NS = 3;
 export const HEADER_SLOTS = 64;
 
 export const RECORD_WORDS = 64;
